@@ -1,0 +1,72 @@
+# Everything lives in .venv; a stamp file per set of extras makes the second call instant.
+PYTHON ?= python3
+# A folder of PyTorch's own download index: `make demo TORCH_INDEX=cpu` spares a Linux machine without a GPU the
+# CUDA libraries (gigabytes). Unset, pip's own configuration decides.
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+  $(if $(TORCH_INDEX),--extra-index-url https://download.pytorch.org/whl/$(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+# All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow bench docs lint format clean new-venv
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=python3.12   the interpreter to set up with (3.11 or newer; default: python3)"
+	@echo "  TORCH_INDEX=cpu     take PyTorch's CPU build (Linux without a GPU: spares gigabytes of CUDA)"
+
+demo: .venv/.installed ## Train a network until it groks, and write the report
+	@$(BIN)/latebloom run
+
+test: lint ## Check all that CI checks: lint, types, tests
+	@$(BIN)/pytest
+
+test-slow: .venv/.installed-dev ## Run the long training runs and kill tests
+	@$(BIN)/pytest -m slow
+
+bench: .venv/.installed ## Measure the training speed on this machine
+	@$(BIN)/python benchmarks/training.py
+
+# -E: an unchanged page is read again, or its warnings would be errors the first time only.
+docs: .venv/.installed-docs ## Build the documentation into docs/_build/html
+	@$(BIN)/sphinx-build -q -E -W --keep-going docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# Without the variable pyright's wrapper asks the network for newer versions on every call.
+lint: .venv/.installed-dev ## Check style and types: ruff, pyright
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+format: .venv/.installed-dev ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean: ## Remove .venv, caches and built documentation; never runs/
+	rm -rf .venv docs/_build build dist .pytest_cache .ruff_cache .hypothesis .coverage
+	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The set-up. `new-venv` is asked for when .venv's interpreter is gone, for example after a system upgrade.
+.venv/pyvenv.cfg: $(shell test -x $(BIN)/python || echo new-venv)
+	@command -v "$(PYTHON)" >/dev/null || \
+	  { echo "latebloom needs Python 3.11 or newer: '$(PYTHON)' was not found; name another with PYTHON=python3.12"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "latebloom needs Python 3.11 or newer: '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1); name another with PYTHON=python3.12"; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "'$(PYTHON)' cannot make virtual environments: install its venv module (Debian, Ubuntu: python3-venv)"; exit 1; }
+	@[ "$$(uname)" != Linux ] || [ -n "$(TORCH_INDEX)" ] || command -v nvidia-smi >/dev/null || \
+	  echo "no NVIDIA GPU seen: should pip fetch CUDA (gigabytes), stop it and run again with TORCH_INDEX=cpu"
+	@"$(PYTHON)" -m venv --clear .venv
+
+.venv/.installed:      EXTRAS =
+.venv/.installed-dev:  EXTRAS = [test,lint]
+.venv/.installed-docs: EXTRAS = [docs]
+.venv/.installed .venv/.installed-dev .venv/.installed-docs: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "setting up .venv for latebloom$(EXTRAS) (once, about a minute and the download)"
+	@$(PIP_INSTALL) -e '.$(EXTRAS)'
+	@touch $@

@@ -1,0 +1,12 @@
+"""The errors that a user is meant to read: one message, no traceback."""
+
+from __future__ import annotations
+
+
+class LatebloomError(Exception):
+    """Something the user typed, or a file held, cannot be used.
+
+    The message says what was expected, what was got and what to do; the command line prints it and exits with `code`.
+    """
+
+    code = 2

@@ -1,0 +1,49 @@
+"""How unequal the weights are."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latebloom.measures.probe import Probe
+from latebloom.measures.record import Measure, Record, Values
+
+RECORDS = (
+    Record(
+        "gini_raw_weights",
+        "Gini of raw |w|",
+        "Σ_i (2i − n − 1) x_(i) / (n Σ_i x_i), x = |w| in ascending order, i = 1 … n",
+        "1",
+        "entries of all tensors with at least two axes together (biases and gains left out); float64",
+        "Hurley & Rickard 2009 (arXiv 0811.4706), eq. for sorted values",
+        disputes="not the Gini of Nanda et al. 2023, which is taken over Fourier norms of W_E and W_L",
+    ),
+)
+
+
+def gini(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The Gini index of non-negative values: 0 when all are equal, 1 − 1/n when one holds everything.
+
+    Returns NaN when all are 0. Source: Hurley & Rickard 2009, arXiv 0811.4706.
+
+    >>> float(gini(torch.tensor([0.0, 0.0, 0.0, 1.0])))
+    0.75
+    """
+    x = values.double().sort().values
+    n = len(x)
+    ranks = torch.arange(1, n + 1, dtype=torch.float64, device=x.device)
+    return ((2 * ranks - n - 1) * x).sum() / (n * x.sum())
+
+
+def _compute(probe: Probe) -> Values:
+    matrices = [tensor.abs().flatten() for tensor in probe.params.values() if tensor.dim() >= 2]
+    return {"gini_raw_weights": gini(torch.cat(matrices)).item()}
+
+
+SPARSITY = Measure(
+    "sparsity",
+    RECORDS,
+    _compute,
+    lambda probe: "" if any(t.dim() >= 2 for t in probe.params.values()) else "the network has no matrices",
+)

@@ -1,0 +1,22 @@
+"""Networks: frozen dataclasses of sizes with `tensors`, `apply` and the fast path `logits`."""
+
+from latebloom.models.initial import NAMED as INIT_SCHEMES
+from latebloom.models.initial import initial_params, keyed_generator
+from latebloom.models.mlp import MLP
+from latebloom.models.tensors import Edit, Model, Weight, keep
+from latebloom.models.transformer import Transformer
+
+MODELS: dict[str, type] = {"mlp": MLP, "transformer": Transformer}
+
+__all__ = [
+    "INIT_SCHEMES",
+    "MLP",
+    "MODELS",
+    "Edit",
+    "Model",
+    "Transformer",
+    "Weight",
+    "initial_params",
+    "keep",
+    "keyed_generator",
+]

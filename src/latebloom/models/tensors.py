@@ -1,0 +1,63 @@
+"""What a network's tensors are, as data: shape, role and fans, from which every initialisation is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from latebloom.axes import Params
+from latebloom.tasks import Examples
+
+Role = Literal["embedding", "position", "weight", "unembedding", "bias", "gain"]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One tensor of a network.
+
+    Attributes:
+        shape: its sizes.
+        role: what it does; initialisation schemes differ by role.
+        fan_in: how many inputs each of its outputs sums over.
+        fan_out: how many outputs each of its inputs reaches.
+    """
+
+    shape: tuple[int, ...]
+    role: Role
+    fan_in: int = 1
+    fan_out: int = 1
+
+
+Edit = Callable[[str, Tensor], Tensor]
+"""Called with every activation's name and value; what it returns is used instead (ablation, patching)."""
+
+
+def keep(name: str, tensor: Tensor) -> Tensor:
+    """The edit that changes nothing."""
+    return tensor
+
+
+class Model(Protocol):
+    """One network: a frozen dataclass of sizes, with its tensors as data and two ways to compute its logits.
+
+    The fields `d_vocab`, `n_ctx` and `classes` are filled from the task; all others come from the spec. A model's own
+    file can live anywhere: `latebloom run` takes `model.name = "file.py:Class"`.
+    """
+
+    def tensors(self) -> dict[str, Weight]:
+        """Every parameter by name, in the order of computation."""
+        ...
+
+    def apply(
+        self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep
+    ) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
+        """The plain forward pass: logits at the last position and every activation by its TransformerLens name."""
+        ...
+
+    def logits(self, params: Params, examples: Examples) -> Float[Tensor, "batch class"]:
+        """The fast path used in training: equal to `apply(params, examples.tokens)[0]` up to rounding."""
+        ...

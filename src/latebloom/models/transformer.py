@@ -1,0 +1,209 @@
+"""A decoder-only transformer, read at its last position; tensors and activations have TransformerLens' names."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from latebloom.axes import Params
+from latebloom.models.tensors import Edit, Weight, keep
+from latebloom.models.transformer_rows import transformer_logits
+from latebloom.tasks import Examples
+
+Size = Annotated[int, Field(ge=1, le=65536)]
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """Blocks of attention and MLP on a residual stream (Elhage et al. 2021; Nanda et al. 2023 for the defaults).
+
+    Raises:
+        ValueError: n_heads does not divide d_model.
+    """
+
+    d_vocab: Annotated[Size, Field(description="tokens that can be read (from the task)")]
+    n_ctx: Annotated[Size, Field(description="tokens of one example (from the task)")]
+    classes: Annotated[Size, Field(description="answers (from the task)")]
+    n_layers: Annotated[int, Field(ge=1, le=32, description="blocks")] = 1
+    d_model: Annotated[Size, Field(description="width of the residual stream")] = 128
+    n_heads: Annotated[Size, Field(description="attention heads; must divide d_model")] = 4
+    d_mlp: Annotated[Size, Field(description="hidden units of each MLP")] = 512
+    activation: Annotated[Literal["relu", "gelu"], Field(description="the MLP's non-linearity")] = "relu"
+    norm: Annotated[
+        Literal["none", "pre", "post"],
+        Field(description="LayerNorm: none, before each part (and before the unembedding), or after each sum"),
+    ] = "none"
+    biases: Annotated[
+        Literal["none", "mlp", "all"],
+        Field(description="biases of linear maps: none, the MLP's b_in and b_out, or also b_Q, b_K, b_V, b_O, b_U"),
+    ] = "mlp"
+    positions: Annotated[
+        Literal["learned", "sinusoidal"], Field(description="position embedding added to the tokens'")
+    ] = "learned"
+    tied: Annotated[bool, Field(description="W_U is the transpose of W_E")] = False
+    unembed: Annotated[
+        Literal["classes", "tokens"],
+        Field(description="logits for the task's answers only, or for every token (as Nanda et al. and Power et al.)"),
+    ] = "classes"
+    causal: Annotated[bool, Field(description="a position sees only itself and those before it")] = True
+    softmax_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="α: the pattern is α·softmax + (1 − α)·1 (Zhong et al. 2023; 1 = ordinary attention)",
+        ),
+    ] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.n_heads:
+            fits = max(n for n in range(1, self.n_heads + 1) if self.d_model % n == 0)
+            raise ValueError(
+                f"expected n_heads to divide d_model, got n_heads = {self.n_heads} and d_model = {self.d_model}; "
+                f"n_heads = {fits} would do"
+            )
+
+    @property
+    def d_head(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def d_vocab_out(self) -> int:
+        """The number of logits."""
+        return self.d_vocab if self.unembed == "tokens" else self.classes
+
+    def tensors(self) -> dict[str, Weight]:
+        """Every parameter by its TransformerLens name."""
+        d, v = self.d_model, self.d_vocab_out
+        found = {"embed.W_E": Weight((self.d_vocab, d), "embedding", self.d_vocab, d)}
+        if self.positions == "learned":
+            found["pos_embed.W_pos"] = Weight((self.n_ctx, d), "position", self.n_ctx, d)
+        for layer in range(self.n_layers):
+            found |= {f"blocks.{layer}.{name}": weight for name, weight in self._block().items()}
+        if self.norm == "pre":
+            found |= {"ln_final.w": Weight((d,), "gain"), "ln_final.b": Weight((d,), "bias")}
+        if not self.tied:
+            found["unembed.W_U"] = Weight((d, v), "unembedding", d, v)
+        if self.biases == "all":
+            found["unembed.b_U"] = Weight((v,), "bias", d, v)
+        return found
+
+    def _block(self) -> dict[str, Weight]:
+        d, h, e, m = self.d_model, self.n_heads, self.d_head, self.d_mlp
+        found: dict[str, Weight] = {}
+        for name in "QKV":
+            found[f"attn.W_{name}"] = Weight((h, d, e), "weight", d, d)
+        found["attn.W_O"] = Weight((h, e, d), "weight", d, d)
+        if self.biases == "all":
+            found |= {f"attn.b_{name}": Weight((h, e), "bias", d, d) for name in "QKV"}
+            found["attn.b_O"] = Weight((d,), "bias", d, d)
+        found["mlp.W_in"] = Weight((d, m), "weight", d, m)
+        if self.biases != "none":
+            found["mlp.b_in"] = Weight((m,), "bias", d, m)
+        found["mlp.W_out"] = Weight((m, d), "weight", m, d)
+        if self.biases != "none":
+            found["mlp.b_out"] = Weight((d,), "bias", m, d)
+        if self.norm != "none":
+            found |= {f"ln{i}.w": Weight((d,), "gain") for i in (1, 2)}
+            found |= {f"ln{i}.b": Weight((d,), "bias") for i in (1, 2)}
+        return found
+
+    def logits(self, params: Params, examples: Examples) -> Float[Tensor, "batch class"]:
+        """The fast path: see `transformer_rows`."""
+        return transformer_logits(self, params, examples)
+
+    def apply(
+        self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep
+    ) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
+        """The plain forward pass; activations as TransformerLens shapes them, e.g. hook_q (batch, position, head, d_head)."""
+        seen: dict[str, Tensor] = {}
+
+        def hook(name: str, tensor: Tensor) -> Tensor:
+            seen[name] = edit(name, tensor)
+            return seen[name]
+
+        t = tokens.shape[1]
+        embed = hook("hook_embed", params["embed.W_E"][tokens])
+        resid = embed + hook("hook_pos_embed", self.position_table(params)[:t].expand_as(embed))
+        for layer in range(self.n_layers):
+            resid = self._apply_block(params, layer, resid, hook)
+        if self.norm == "pre":
+            resid = hook("ln_final.hook_normalized", layer_norm(params, "ln_final", resid))
+        return resid[:, -1] @ self.unembedding(params) + self.bias(params, "unembed.b_U"), seen
+
+    def _apply_block(self, params: Params, layer: int, resid: Tensor, hook: Edit) -> Tensor:
+        block = f"blocks.{layer}"
+        resid = hook(f"{block}.hook_resid_pre", resid)
+        reads = resid
+        if self.norm == "pre":
+            reads = hook(f"{block}.ln1.hook_normalized", layer_norm(params, f"{block}.ln1", resid))
+        resid = resid + hook(f"{block}.hook_attn_out", self._apply_attention(params, block, reads, hook))
+        if self.norm == "post":
+            resid = hook(f"{block}.ln1.hook_normalized", layer_norm(params, f"{block}.ln1", resid))
+        resid = reads = hook(f"{block}.hook_resid_mid", resid)
+        if self.norm == "pre":
+            reads = hook(f"{block}.ln2.hook_normalized", layer_norm(params, f"{block}.ln2", resid))
+        pre = hook(
+            f"{block}.mlp.hook_pre", reads @ params[f"{block}.mlp.W_in"] + self.bias(params, f"{block}.mlp.b_in")
+        )
+        post = hook(f"{block}.mlp.hook_post", self.nonlinear(pre))
+        out = post @ params[f"{block}.mlp.W_out"] + self.bias(params, f"{block}.mlp.b_out")
+        resid = resid + hook(f"{block}.hook_mlp_out", out)
+        if self.norm == "post":
+            resid = hook(f"{block}.ln2.hook_normalized", layer_norm(params, f"{block}.ln2", resid))
+        return hook(f"{block}.hook_resid_post", resid)
+
+    def _apply_attention(self, params: Params, block: str, reads: Tensor, hook: Edit) -> Tensor:
+        q, k, v = (
+            hook(
+                f"{block}.attn.hook_{name.lower()}",
+                torch.einsum("btd,hde->bthe", reads, params[f"{block}.attn.W_{name}"])
+                + self.bias(params, f"{block}.attn.b_{name}"),
+            )
+            for name in "QKV"
+        )
+        scores = torch.einsum("bqhe,bkhe->bhqk", q, k) / math.sqrt(self.d_head)
+        visible = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+        if self.causal:
+            visible = visible.tril()
+        scores = hook(f"{block}.attn.hook_attn_scores", scores.masked_fill(~visible, -math.inf))
+        pattern = self.softmax_share * scores.softmax(-1) + (1 - self.softmax_share) * visible.to(scores)
+        z = torch.einsum("bhqk,bkhe->bqhe", hook(f"{block}.attn.hook_pattern", pattern), v)
+        z = hook(f"{block}.attn.hook_z", z)
+        out = torch.einsum("bqhe,hed->bqd", z, params[f"{block}.attn.W_O"])
+        return out + self.bias(params, f"{block}.attn.b_O")
+
+    def nonlinear(self, pre: Tensor) -> Tensor:
+        """The MLP's non-linearity (GELU in its exact form, x·Φ(x))."""
+        return torch.relu(pre) if self.activation == "relu" else torch.nn.functional.gelu(pre)
+
+    def bias(self, params: Params, name: str) -> Tensor | float:
+        """A bias, or 0 where the network has none of that name."""
+        return params.get(name, 0.0)
+
+    def unembedding(self, params: Params) -> Float[Tensor, "width class"]:
+        """W_U, or the transpose of W_E's first rows where they are tied."""
+        return params["embed.W_E"][: self.d_vocab_out].T if self.tied else params["unembed.W_U"]
+
+    def position_table(self, params: Params) -> Float[Tensor, "position width"]:
+        """W_pos, or the sines and cosines of Vaswani et al. 2017."""
+        if self.positions == "learned":
+            return params["pos_embed.W_pos"]
+        like = params["embed.W_E"]
+        angle = torch.arange(self.n_ctx, dtype=torch.float64)[:, None] / 10000 ** (
+            torch.arange(0, self.d_model, 2, dtype=torch.float64) / self.d_model
+        )
+        pairs = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+        return pairs[:, : self.d_model].to(like)
+
+
+def layer_norm(params: Params, name: str, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+    """LayerNorm with gain and bias, ε = 1e-5."""
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], params[f"{name}.w"], params[f"{name}.b"], 1e-5)

@@ -1,0 +1,82 @@
+"""Adam (Kingma & Ba 2014, arXiv 1412.6980) and AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from latebloom.axes import Grads, Params
+from latebloom.optim.contract import Hyper, State
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam; `weight_decay` is coupled: λw is added to the gradient, and so passes through the moments (L2 in the loss)."""
+
+    lr: Annotated[float, Field(ge=0, le=100, description="learning rate η, per update")] = 1e-3
+    beta1: Annotated[Rate, Field(description="decay of the mean of gradients")] = 0.9
+    beta2: Annotated[Rate, Field(description="decay of the mean of squared gradients")] = 0.999
+    eps: Annotated[float, Field(ge=0, le=1, description="ε, added to the root of the second moment")] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0, le=1e4, description="λ, coupled: g ← g + λw")] = 0.0
+
+    def init(self, params: Params) -> State:
+        """Zero moments."""
+        return _zeros(params)
+
+    def update(self, grads: Grads, state: State, params: Params, hyper: Hyper) -> tuple[Params, State]:
+        """One step w ← w − η m̂/(√v̂ + ε), the decay inside the gradient."""
+        decay = hyper["weight_decay"]
+        grads = {name: grad + decay * params[name] for name, grad in grads.items()}
+        return _step(grads, state, params, hyper, keep=None)
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled decay: w ← (1 − ηλ)w before the step, on every parameter, biases included."""
+
+    lr: Annotated[float, Field(ge=0, le=100, description="learning rate η, per update")] = 1e-3
+    beta1: Annotated[Rate, Field(description="decay of the mean of gradients")] = 0.9
+    beta2: Annotated[Rate, Field(description="decay of the mean of squared gradients")] = 0.999
+    eps: Annotated[float, Field(ge=0, le=1, description="ε, added to the root of the second moment")] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0, le=1e4, description="λ, decoupled: w ← (1 − ηλ)w")] = 1.0
+
+    def init(self, params: Params) -> State:
+        """Zero moments."""
+        return _zeros(params)
+
+    def update(self, grads: Grads, state: State, params: Params, hyper: Hyper) -> tuple[Params, State]:
+        """One step w ← (1 − ηλ)w − η m̂/(√v̂ + ε)."""
+        return _step(grads, state, params, hyper, keep=1 - hyper["lr"] * hyper["weight_decay"])
+
+
+def _zeros(params: Params) -> State:
+    some = next(iter(params.values()))
+    return {
+        "count": torch.zeros((), dtype=torch.float64, device=some.device),
+        "m": {name: torch.zeros_like(tensor) for name, tensor in params.items()},
+        "v": {name: torch.zeros_like(tensor) for name, tensor in params.items()},
+    }
+
+
+def _step(
+    grads: Grads, state: State, params: Params, hyper: Hyper, keep: Tensor | None
+) -> tuple[Params, State]:
+    """The moments' step on `keep`·w; scalars stay float64 whatever the weights are."""
+    count = state["count"] + 1
+    size = hyper["lr"] / (1 - hyper["beta1"] ** count)
+    root = (1 - hyper["beta2"] ** count).sqrt()
+    new: dict[str, Any] = {"count": count, "m": {}, "v": {}}
+    moved: Params = {}
+    for name, grad in grads.items():
+        m = state["m"][name] * hyper["beta1"] + grad * (1 - hyper["beta1"])
+        v = state["v"][name] * hyper["beta2"] + grad * grad * (1 - hyper["beta2"])
+        kept = params[name] if keep is None else params[name] * keep
+        moved[name] = kept - m / (v.sqrt() / root + hyper["eps"]) * size
+        new["m"][name], new["v"][name] = m, v
+    return moved, new

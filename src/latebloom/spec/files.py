@@ -1,0 +1,130 @@
+"""Specs as text: presets, TOML files, dotted overrides, and the JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from latebloom.errors import LatebloomError
+from latebloom.spec.faults import suggestion
+from latebloom.spec.named import FROM_TASK, REGISTRIES
+from latebloom.spec.run_spec import RunSpec
+
+LARGEST_FILE = 1_000_000
+"""Bytes of a spec file; a larger one is not a spec."""
+
+
+def presets() -> dict[str, str]:
+    """Every preset by name, as TOML text."""
+    folder = resources.files("latebloom.spec") / "presets"
+    files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    return {f.name.removesuffix(".toml"): f.read_text("utf-8") for f in sorted(files, key=lambda f: f.name)}
+
+
+def about(text: str) -> str:
+    """The comment at the head of a spec's text: what the preset is and where it comes from."""
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# "))
+    return " ".join(lines)
+
+
+def read(source: str) -> tuple[str, dict[str, Any]]:
+    """The name and the table of a preset or of a TOML file.
+
+    Raises:
+        LatebloomError: there is no such preset or file, or the file is no TOML.
+    """
+    known = presets()
+    if source in known:
+        return source, tomllib.loads(known[source])
+    path = Path(source)
+    if not source.endswith(".toml") and not path.is_file():
+        raise LatebloomError(f"no such preset: {source}{suggestion(source, known)} (a file's name ends in .toml)")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise LatebloomError(f"{source}: expected a spec of at most {LARGEST_FILE:,} bytes, got a larger file")
+        return path.stem.lower().replace("_", "-").replace(" ", "-"), tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise LatebloomError(f"{source} could not be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LatebloomError(f"{source}: expected TOML, got a syntax error: {error}") from error
+
+
+def override(table: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
+    """The table with dotted paths set: `{"model.d-mlp": "256"}`; values are read as TOML, else as text.
+
+    A change of `task.name`, `model.name` or `optim.name` drops the settings of what was there before.
+    """
+    table = json.loads(json.dumps(table))
+    ordered = sorted(changes.items(), key=lambda change: not change[0].endswith(".name"))
+    for path, value in ordered:
+        *parents, last = path.replace("-", "_").split(".")
+        place = table
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise LatebloomError(f"--{path}: expected a table at {parent}, got the value {place!r}")
+        if last == "name" and place.get("name") != value:
+            place.clear()
+        if path in ("steps", "epochs"):
+            table.pop("epochs" if path == "steps" else "steps", None)
+        place[last] = _value(value)
+    return table
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def write(spec: RunSpec) -> str:
+    """The resolved spec as TOML, which `read` and `resolve` turn into the same spec again."""
+    table = spec.model_dump(mode="json", exclude={"sources"})
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
+    for name, part in table.items():
+        if isinstance(part, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in part.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    # JSON's strings, numbers, booleans and flat lists are TOML's too; tables inside lists do not occur in a spec
+    return json.dumps(value, ensure_ascii=False)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a spec file, the settings of everything built in included."""
+    schema = RunSpec.model_json_schema()
+    schema["properties"].pop("sources")
+    schema["properties"]["seed"] = {"type": "integer", "description": "stands for all three seeds", "default": 0}
+    schema["properties"]["epochs"] = {"type": "integer", "description": "passes over the training set, instead of steps"}
+    schema["required"] = ["task", "model", "optim"]
+    for kind, registry in REGISTRIES.items():
+        schema["properties"][kind] = {
+            "description": RunSpec.model_fields[kind].description,
+            "oneOf": [_component_schema(name, cls) for name, cls in registry.items()],
+        }
+    return schema
+
+
+def _component_schema(name: str, cls: type) -> dict[str, Any]:
+    schema = TypeAdapter(cls).json_schema()
+    properties = {key: value for key, value in schema["properties"].items() if key not in FROM_TASK}
+    return {
+        "type": "object",
+        "description": schema.get("description", ""),
+        "properties": {"name": {"const": name}} | properties,
+        "required": ["name"],
+        "additionalProperties": False,
+    }

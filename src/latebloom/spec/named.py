@@ -1,0 +1,124 @@
+"""From a name in a spec to the class it means: built in, or the user's own as `file.py:object` or `module:object`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from latebloom.models import MODELS
+from latebloom.optim import OPTIMISERS
+from latebloom.spec.faults import Fault, from_pydantic, suggestion
+from latebloom.tasks import TASKS, Task
+
+REGISTRIES: dict[str, dict[str, type]] = {"task": TASKS, "model": MODELS, "optim": OPTIMISERS}
+FROM_TASK = ("d_vocab", "n_ctx", "classes")
+"""Fields of a model that the task decides (`sizes_from`); a spec does not set them."""
+
+
+def find_class(kind: str, name: str) -> type:
+    """The class that `name` means.
+
+    Raises:
+        ValueError: there is none, with a suggestion.
+    """
+    if name in REGISTRIES[kind]:
+        return REGISTRIES[kind][name]
+    if ":" not in name:
+        raise ValueError(
+            f"no such {kind} {name!r}{suggestion(name, REGISTRIES[kind])} (your own: file.py:Class or module:Class)"
+        )
+    place, _, attribute = name.rpartition(":")
+    module = _module(place)
+    found = getattr(module, attribute, None)
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        here = [key for key, value in vars(module).items() if dataclasses.is_dataclass(value)]
+        raise ValueError(f"expected a dataclass {attribute!r} in {place}{suggestion(attribute, here)}")
+    return found
+
+
+def source_file(kind: str, name: str) -> Path | None:
+    """The file of the user's own object; None for what is built in."""
+    if name in REGISTRIES[kind]:
+        return None
+    file = _module(name.rpartition(":")[0]).__file__
+    return Path(file) if file else None
+
+
+def source_digest(kind: str, name: str) -> str | None:
+    """SHA-256 of the source file of the user's own object, which is a part of the spec's identity."""
+    file = source_file(kind, name)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+
+
+def sizes_from(task: Task) -> dict[str, int]:
+    """The sizes of a model that its task decides."""
+    return {"d_vocab": task.d_vocab, "n_ctx": task.examples().tokens.shape[1], "classes": task.classes}
+
+
+def _module(place: str) -> ModuleType:
+    return _load_file(str(Path(place).resolve())) if place.endswith(".py") else _load_module(place)
+
+
+@cache
+def _load_file(path: str) -> ModuleType:
+    file = Path(path)
+    if not file.is_file():
+        raise ValueError(f"expected a Python file, found none at {path}")
+    name = f"latebloom_own_{file.stem}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"expected a Python file, got {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+@cache
+def _load_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ValueError(f"the module {name} could not be imported: {type(error).__name__}: {error}") from error
+
+
+def settings(kind: str, cls: type) -> list[str]:
+    """The names of the fields that a spec may set."""
+    return [f.name for f in dataclasses.fields(cls) if f.init and not (kind == "model" and f.name in FROM_TASK)]
+
+
+def construct(kind: str, raw: Any, derived: dict[str, int]) -> tuple[Any, list[Fault]]:
+    """The object that a table `{name = …, setting = …}` describes, or every fault of the table."""
+    if not isinstance(raw, dict):
+        return None, [Fault(kind, f"expected a table with a name, got {raw!r}")]
+    name = raw.get("name")
+    if not isinstance(name, str):
+        return None, [Fault(f"{kind}.name", f"expected one of {', '.join(REGISTRIES[kind])}, got {name!r}")]
+    try:
+        cls = find_class(kind, name)
+    except ValueError as error:
+        return None, [Fault(f"{kind}.name", str(error))]
+    known = settings(kind, cls)
+    given = {key: value for key, value in raw.items() if key != "name"}
+    faults = [Fault(f"{kind}.{key}", f"no such field{suggestion(key, known)}") for key in given if key not in known]
+    given = {key: value for key, value in given.items() if key in known}
+    filled = {key: value for key, value in derived.items() if key in {f.name for f in dataclasses.fields(cls)}}
+    try:
+        made = TypeAdapter(cls).validate_python(given | filled)
+    except ValidationError as error:
+        return None, faults + from_pydantic(error.errors(), (kind,), known)
+    except Exception as error:  # a user's own class may raise anything; its word is passed on
+        return None, [*faults, Fault(kind, f"{type(error).__name__}: {error}")]
+    return made, faults

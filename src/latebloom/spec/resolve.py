@@ -1,0 +1,136 @@
+"""From a table, as a TOML file holds it, to a checked and complete `RunSpec`; every fault at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from pydantic import ValidationError
+
+from latebloom.models import initial_params
+from latebloom.spec.faults import Fault, SpecError, from_pydantic
+from latebloom.spec.named import FROM_TASK, construct, settings, sizes_from, source_digest
+from latebloom.spec.run_spec import RunSpec, Seeds, Split
+from latebloom.tasks import Task
+
+LARGEST_TABLE = 50_000_000
+"""Numbers in one table of logits beyond which a run would not fit an ordinary machine."""
+
+
+def resolve(raw: dict[str, Any]) -> RunSpec:
+    """A spec from a table: defaults filled in, epochs turned into steps, everything checked.
+
+    Args:
+        raw: tables and values; `seed` stands for all three seeds, `epochs` may stand instead of `steps`.
+
+    Raises:
+        SpecError: with every fault that could be found, each with its path.
+    """
+    raw = dict(raw)
+    task, faults = construct("task", raw.get("task"), {})
+    sizes = dict.fromkeys(FROM_TASK, 1)
+    if task is not None:
+        sizes, more = _sizes(task)
+        faults += more
+    model, more = construct("model", raw.get("model"), sizes)
+    optimiser, also = construct("optim", raw.get("optim"), {})
+    faults += more + also
+    made = {"task": task, "model": model, "optim": optimiser}
+    table = raw | {kind: _table(kind, raw.get(kind), made[kind]) for kind in made}
+    table["sources"] = _sources(raw, made)
+    _spread_seed(table)
+    faults += _count_steps(table, task)
+    spec = None
+    try:
+        spec = RunSpec.model_validate(table)
+    except ValidationError as error:
+        faults += from_pydantic(error.errors(), (), _known_fields(error))
+    if spec is not None and not faults:
+        faults += _cross_faults(spec, task, model)
+    if faults or spec is None:
+        raise SpecError(faults)
+    return spec
+
+
+def _sizes(task: Task) -> tuple[dict[str, int], list[Fault]]:
+    try:
+        return sizes_from(task), []
+    except Exception as error:  # a user's own task may raise anything; its word is passed on
+        return dict.fromkeys(FROM_TASK, 1), [Fault("task", f"{type(error).__name__}: {error}")]
+
+
+def _table(kind: str, raw: Any, made: Any) -> dict[str, Any]:
+    """The table with every default in it."""
+    if made is None:
+        return {}
+    values = dataclasses.asdict(made)
+    return {"name": raw["name"]} | {name: values[name] for name in settings(kind, type(made))}
+
+
+def _sources(raw: dict[str, Any], made: dict[str, Any]) -> dict[str, str]:
+    named = {kind: raw[kind]["name"] for kind, value in made.items() if value is not None}
+    digests = {kind: source_digest(kind, name) for kind, name in named.items()}
+    return {kind: digest for kind, digest in digests.items() if digest}
+
+
+def _spread_seed(table: dict[str, Any]) -> None:
+    seed, given = table.pop("seed", 0), table.get("seeds", {})
+    if isinstance(given, dict):
+        table["seeds"] = dict.fromkeys(Seeds.model_fields, seed) | given
+
+
+def _count_steps(table: dict[str, Any], task: Task | None) -> list[Fault]:
+    """Puts `steps` in the place of `epochs`."""
+    epochs = table.pop("epochs", None)
+    if epochs is None:
+        return []
+    if table.pop("steps", None) is not None:
+        table["steps"] = 1
+        return [Fault("epochs", "expected either steps or epochs, got both; leave one out")]
+    table["steps"] = 1
+    if not isinstance(epochs, int) or epochs < 1:
+        return [Fault("epochs", f"expected a whole number ≥ 1, got {epochs!r}")]
+    batch = table.get("batch", "full")
+    try:
+        size = Split.model_validate(table.get("split", {})).train_size(len(task.examples()) if task else 1)
+        per_epoch = 1 if batch == "full" else math.ceil(size / max(1, int(batch)))
+    except (ValidationError, ValueError, TypeError):
+        return []  # the faulty split or batch is reported at its own path
+    table["steps"] = epochs * max(1, per_epoch)
+    return []
+
+
+def _known_fields(error: ValidationError) -> list[str]:
+    known = {*RunSpec.model_fields, "seed", "epochs"} - {"sources"}
+    for fault in error.errors():
+        if len(fault["loc"]) == 2 and fault["loc"][0] in RunSpec.model_fields:
+            part = RunSpec.model_fields[str(fault["loc"][0])].annotation
+            known |= set(getattr(part, "model_fields", {}))
+    return sorted(known)
+
+
+def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
+    """What only shows when the parts are seen together."""
+    faults = []
+    n = len(task.examples())
+    train = spec.split.train_size(n)
+    if train < 1:
+        faults.append(
+            Fault("split.fraction", f"expected at least one training pair, got {spec.split.fraction} of {n}: use ≥ {1 / n:.4g}")
+        )
+    if n - train < 1:
+        faults.append(
+            Fault("split.fraction", f"expected at least one test pair, got {spec.split.fraction} of {n}: use ≤ {1 - 1 / n:.4g}")
+        )
+    if spec.batch != "full" and spec.batch > train:
+        faults.append(Fault("batch", f'expected at most the {train} training pairs, got {spec.batch}; "full" takes all'))
+    if n * task.classes > LARGEST_TABLE:
+        faults.append(
+            Fault("task", f"expected at most {LARGEST_TABLE:,} logits in the full table, got {n:,} × {task.classes:,}")
+        )
+    try:
+        initial_params(model.tensors(), spec.init, spec.seeds.init)
+    except ValueError as error:
+        faults.append(Fault("init", str(error)))
+    return faults

@@ -1,0 +1,30 @@
+"""At which steps something is due, as functions of the step alone (a resumed run keeps the same ones)."""
+
+from __future__ import annotations
+
+
+def log_due(step: int, every: int) -> bool:
+    """Whether measures are taken: densely at the start (gaps 1, 2, 5, 10, … of about step / 20), then every `every` steps.
+
+    >>> [s for s in range(200) if log_due(s, 50)][-5:]
+    [160, 170, 180, 190, 195]
+    """
+    gap = 1
+    for size in _round_numbers(every):
+        if size <= step / 20:
+            gap = size
+    return step % gap == 0
+
+
+def _round_numbers(every: int) -> list[int]:
+    """1, 2, 5, 10, … below `every`, then `every` itself."""
+    numbers, power = [], 1
+    while power < every:
+        numbers += [n * power for n in (1, 2, 5) if n * power < every]
+        power *= 10
+    return [*numbers, every]
+
+
+def checkpoint_due(step: int, every: int) -> bool:
+    """Whether the whole state is stored."""
+    return step % every == 0

@@ -1,0 +1,45 @@
+"""Which examples are trained on: one drawing scheme of our own, and the published ones bit for bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from latebloom.models import keyed_generator
+from latebloom.spec import RunSpec
+
+
+def _uniform(examples: int, seed: int) -> list[int]:
+    return torch.randperm(examples, generator=keyed_generator(seed, "split")).tolist()
+
+
+def _nanda2023(examples: int, seed: int) -> list[int]:
+    """Python's `random.seed(seed)` and `random.shuffle` of the lexicographic pairs (arXiv 2301.05217, released code)."""
+    order = list(range(examples))
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _numpy(examples: int, seed: int) -> list[int]:
+    """NumPy's legacy `seed(seed)` and `permutation`."""
+    return np.random.RandomState(seed).permutation(examples).tolist()  # noqa: NPY002 - the published draw
+
+
+SPLIT_SCHEMES: dict[str, Callable[[int, int], list[int]]] = {
+    "uniform": _uniform,
+    "nanda2023": _nanda2023,
+    "numpy": _numpy,
+    "power2022": _numpy,
+}
+
+
+def split(spec: RunSpec, examples: int) -> tuple[Int[Tensor, " train"], Int[Tensor, " test"]]:
+    """Indices of training and test examples, each in ascending order (neighbours share table rows)."""
+    order = torch.tensor(SPLIT_SCHEMES[spec.split.scheme](examples, spec.seeds.split))
+    size = spec.split.train_size(examples)
+    return order[:size].sort().values, order[size:].sort().values
