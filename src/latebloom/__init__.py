@@ -1,3 +1,21 @@
 """A laboratory for grokking: train, measure, find the phases, take the circuit apart."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latebloom.store import open_run as open
+
 __version__ = "0.1.0"
+
+__all__ = ["open"]
+
+
+def __getattr__(name: str) -> Any:
+    # imported when it is first used, so that `latebloom --help` answers at once
+    if name == "open":
+        from latebloom.store import open_run
+
+        return open_run
+    raise AttributeError(f"module 'latebloom' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""A stand-in for training that tests start as a process of its own, to be killed: `python child.py ROOT RUN STEPS PAUSE`."""
+"""A stand-in for training, started as a process of its own and killed: `python child.py ROOT RUN STEPS PAUSE`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from latebloom.store import RunWriter
+from latebloom.store import Index, RunWriter
 
 
 def row(state: torch.Tensor, step: int) -> tuple[dict[str, float], dict[str, xr.DataArray]]:
@@ -42,6 +42,12 @@ def train(root: Path, run_id: str, steps: int, pause: float = 0.0) -> None:
             if pause:
                 time.sleep(pause)
         writer.finish([{"name": "grokked", "step": steps}], {"loss": float(np.float32(state.mean()))})
+
+
+def train_many(root: Path, name: str, count: int) -> None:
+    for i in range(count):
+        train(root, f"{name}-{i}", 10)
+        Index(root).runs()
 
 
 if __name__ == "__main__":

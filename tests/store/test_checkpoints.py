@@ -14,7 +14,7 @@ from latebloom.store import checkpoints
 from latebloom.store.checkpoints import file_of, latest, load, load_params, save, steps
 from latebloom.store.faults import CheckpointError, StoreError
 
-META = {"step": 7, "seeds": {"init": 3}, "lr": 1e-30, "nan": [float("inf"), "ü\"\\"]}
+META = {"step": 7, "seeds": {"init": 3}, "lr": 1e-30, "nan": [float("inf"), 'ü"\\']}
 
 
 def content() -> dict[str, torch.Tensor]:
@@ -70,7 +70,7 @@ def test_a_cut_checkpoint_is_refused_wherever_it_is_cut(tmp_path):
     data = path.read_bytes()
     for cut in range(len(data)):
         path.write_bytes(data[:cut])
-        with pytest.raises(CheckpointError, match="refused: it.*Use an earlier checkpoint"):
+        with pytest.raises(CheckpointError, match=r"refused: it.*Use an earlier checkpoint"):
             load(path)
     path.write_bytes(data + b"\0")
     with pytest.raises(CheckpointError, match="checksum"):
@@ -114,8 +114,14 @@ def header(tensor: str, facts: str = '\\"schema\\":1,\\"meta\\":{}') -> bytes:
         forged(header('"params/w":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}'), b"\0" * 4),
         forged(header('"params/w":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}'), b"\0" * 4),
         forged(header('"bad\\u0000name":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'), b"\0" * 4),
-        forged(header('"params/w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}', '\\"schema\\":9,\\"meta\\":{}'), b"\0" * 4),
-        forged(header('"params/w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}', '\\"schema\\":1,\\"meta\\":[]'), b"\0" * 4),
+        forged(
+            header('"params/w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}', '\\"schema\\":9,\\"meta\\":{}'),
+            b"\0" * 4,
+        ),
+        forged(
+            header('"params/w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}', '\\"schema\\":1,\\"meta\\":[]'),
+            b"\0" * 4,
+        ),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path, data):

@@ -163,9 +163,12 @@ def test_a_reader_during_the_run_sees_every_flushed_step(tmp_path):
 
 def test_flush_by_rows_and_by_seconds(tmp_path):
     writer = LiveWriter(tmp_path, rows=3, seconds=1e9)
-    assert [writer.append(step, {"loss": 1.0}) for step in range(7)] == [False, False, True, False, False, True, False]
+    assert [step for step in range(7) if writer.append(step, {"loss": 1.0})] == [2, 5]
     assert steps_of(tmp_path) == list(range(6))
-    assert LiveWriter(tmp_path / "b", rows=10**9, seconds=0).append(0, {"loss": 1.0})
+    writer.close()
+    hasty = LiveWriter(tmp_path / "b", rows=10**9, seconds=0)
+    assert hasty.append(0, {"loss": 1.0})
+    hasty.close()
 
 
 def test_array_values_are_copied(tmp_path):
@@ -200,7 +203,7 @@ def bad_rows():
 
 
 @pytest.mark.parametrize(("step", "scalars", "arrays", "message"), bad_rows())
-def test_a_row_that_cannot_be_stored_is_refused_and_leaves_the_log_as_it_was(tmp_path, step, scalars, arrays, message):
+def test_a_row_that_cannot_be_stored_leaves_the_log_as_it_was(tmp_path, step, scalars, arrays, message):
     writer = LiveWriter(tmp_path)
     writer.append(0, {"a": 1.0}, {"w": table()})
     with pytest.raises(StoreError, match=message):
@@ -234,7 +237,7 @@ def test_a_full_disk_loses_nothing_that_was_flushed_and_keeps_what_waits(tmp_pat
         writer._file = Full(real)  # type: ignore[assignment]
     else:
         monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-    with pytest.raises(StoreError, match="No space left on device.*Free some space.*flush are safe"):
+    with pytest.raises(StoreError, match=r"No space left on device.*Free some space.*flush are safe"):
         writer.flush()
     writer._file = real
     monkeypatch.setattr(os, "fsync", sync)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars
 
 SUSTAINED = 6
 """Evaluations in a row that must fulfil a rule (as in muon-grokking's six), so that a spike is no event."""
@@ -74,51 +75,79 @@ RULES = (
 )
 
 
-def crossing(steps: Sequence[int], values: Sequence[float], threshold: float, sustained: int = SUSTAINED) -> Crossing:
-    """The first step from which `values` are at least `threshold` in `sustained` evaluations in a row.
+class Watch:
+    """One threshold of one measure, fed evaluation by evaluation, while a run goes on or when it is read back."""
 
-    Args:
-        steps: ascending.
-        values: one for each step; NaN counts as below.
-        threshold: the value to reach.
-        sustained: evaluations in a row.
+    def __init__(self, threshold: float, sustained: int = SUSTAINED) -> None:
+        self.threshold, self.sustained = threshold, sustained
+        self._last: int | None = None
+        self._first: int | None = None
+        self._before: int | None = None
+        self._count = 0
 
-    Returns:
-        The crossing; when the log ends before it is confirmed, it is censored at the last step.
-    """
-    if not len(steps):
-        return Crossing(threshold, censored_at=0, reason="nothing was logged")
-    run = 0
-    for i, value in enumerate(values):
-        run = run + 1 if value >= threshold else 0
-        if run == sustained:
-            first = i - sustained + 1
-            return Crossing(threshold, steps[first], (steps[max(first - 1, 0)], steps[first]))
-    last = steps[-1]
-    if run:
-        return Crossing(
-            threshold,
-            censored_at=last,
-            reason=f"reached at step {steps[len(steps) - run]}, but seen only {run} times in a row, not {sustained}",
-        )
-    return Crossing(threshold, censored_at=last, reason=f"not reached up to step {last}: censored there, not never")
+    def add(self, step: int, value: float) -> None:
+        """One evaluation; steps ascend, and NaN counts as below."""
+        if self._count < self.sustained:
+            if not value >= self.threshold:
+                self._count, self._before = 0, step
+            else:
+                if self._count == 0:
+                    self._first = step
+                self._count += 1
+        self._last = step
+
+    @property
+    def found(self) -> Crossing:
+        """What is known so far: the crossing, or the step at which it is censored, with the reason."""
+        if self._count == self.sustained and self._first is not None:
+            before = self._first if self._before is None else self._before
+            return Crossing(self.threshold, self._first, (before, self._first))
+        if self._last is None:
+            return Crossing(self.threshold, censored_at=0, reason="nothing was logged")
+        if self._count:
+            why = f"reached at step {self._first}, but seen only {self._count} times in a row, not {self.sustained}"
+        else:
+            why = f"not reached up to step {self._last}: censored there, not never"
+        return Crossing(self.threshold, censored_at=self._last, reason=why)
 
 
-def find_events(scalars: pl.DataFrame) -> list[Event]:
+class Timeline:
+    """The events of a run as far as it has gone."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self._watches = {rule.name: [Watch(t) for t in (rule.threshold, *rule.others)] for rule in RULES}
+        self._seen: set[str] = set()
+
+    def add(self, step: int, scalars: Mapping[str, float]) -> None:
+        """One log row; a measure that it lacks is not looked at."""
+        self.last = step
+        for rule in RULES:
+            if rule.measure in scalars:
+                self._seen.add(rule.name)
+                for watch in self._watches[rule.name]:
+                    watch.add(step, scalars[rule.measure])
+
+    @property
+    def events(self) -> list[Event]:
+        """Every event whose measure was logged, found or not."""
+        return [_event(rule, self._watches[rule.name]) for rule in RULES if rule.name in self._seen]
+
+
+def _event(rule: Rule, watches: list[Watch]) -> Event:
+    first, *others = (watch.found for watch in watches)
+    text = f"{rule.measure} ≥ {rule.threshold}, in {SUSTAINED} evaluations in a row"
+    return Event(rule.name, rule.title, rule.measure, text, first, tuple(others))
+
+
+def find_events(scalars: polars.DataFrame) -> list[Event]:
     """Every event of `RULES` whose measure was logged.
 
     Args:
         scalars: one row a log step, with the column `step` in ascending order.
     """
-    steps = scalars["step"].to_list()
-    found = []
-    for rule in RULES:
-        if rule.measure not in scalars.columns:
-            continue
-        values = scalars[rule.measure].fill_null(float("nan")).to_list()
-        others = tuple(crossing(steps, values, threshold) for threshold in rule.others)
-        text = f"{rule.measure} ≥ {rule.threshold}, in {SUSTAINED} evaluations in a row"
-        found.append(
-            Event(rule.name, rule.title, rule.measure, text, crossing(steps, values, rule.threshold), others)
-        )
-    return found
+    timeline = Timeline()
+    names = [rule.measure for rule in RULES if rule.measure in scalars.columns]
+    for row in scalars.select("step", *names).fill_null(float("nan")).iter_rows(named=True):
+        timeline.add(int(row.pop("step")), row)
+    return timeline.events

@@ -21,8 +21,8 @@ class Phase:
 def phases(events: list[Event], last: int) -> list[Phase]:
     """What the events divide steps 0 … `last` into.
 
-    These phases say what train and test accuracy show and no more; circuit formation and cleanup (Nanda et al. 2023) need
-    measures of the circuit and are not named here.
+    These phases say what train and test accuracy show and no more; circuit formation and cleanup (Nanda et al. 2023)
+    need measures of the circuit and are not named here.
     """
     step = {event.name: event.found.step for event in events}
     memorised, grokked = step.get("memorised"), step.get("grokked")
@@ -32,7 +32,9 @@ def phases(events: list[Event], last: int) -> list[Phase]:
     if grokked is not None:
         marks.append((grokked, "generalised", "Generalised"))
     ends = [start for start, _, _ in marks[1:]] + [last]
-    return [Phase(name, title, start, end) for (start, name, title), end in zip(marks, ends, strict=True) if end > start]
+    return [
+        Phase(name, title, start, end) for (start, name, title), end in zip(marks, ends, strict=True) if end > start
+    ]
 
 
 def delay(events: list[Event]) -> dict[str, Any]:

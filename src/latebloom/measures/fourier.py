@@ -19,8 +19,8 @@ RECORDS = (
         "Fourier norms of the embedding",
         "‖(c_k·W_E, s_k·W_E)‖ over the width, c_k, s_k = √(2/n) cos, sin(2πkx/n); the constant 1/√n at k = 0",
         "1",
-        "rows of the operands' tokens alone, in the order of the group's cycle (discrete logarithm for × and ÷, zero left "
-        "out); cosine and sine together; without an embedding, the rows of W_in that read the first token",
+        "rows of the operands' tokens alone, in the order of the group's cycle (discrete logarithm for × and ÷, "
+        "zero left out); cosine and sine together; without an embedding, the rows of W_in that read the first token",
         "Nanda et al. 2023 (arXiv 2301.05217); basis of their code",
         disputes="whether the constant counts, and cosine and sine apart or together, is not stated there",
         axes=("frequency",),
@@ -52,14 +52,12 @@ def fourier_basis(order: int) -> Float[Tensor, "component order"]:
 
 
 def frequency_norms(rows: Float[Tensor, "order width"]) -> Float[Tensor, " frequency"]:
-    """Norm of each frequency's components, k = 0 … n // 2, of a table whose rows run along the cyclic group; float64."""
+    """Norm of each frequency's components, k = 0 … n // 2, of rows that run along the cyclic group; float64."""
     order = len(rows)
     parts = fourier_basis(order).to(rows.device) @ rows.double()
     squares = parts.square().sum(dim=1)
     frequency = (torch.arange(order, device=rows.device) + 1) // 2
-    return torch.zeros(order // 2 + 1, dtype=torch.float64, device=rows.device).index_add(
-        0, frequency, squares
-    ).sqrt()
+    return torch.zeros(order // 2 + 1, dtype=torch.float64, device=rows.device).index_add(0, frequency, squares).sqrt()
 
 
 def input_rows(params: Params, tokens: int) -> Float[Tensor, "token width"]:

@@ -15,8 +15,8 @@ RECORDS = (
         "1",
         "every parameter, biases included; summed in float64",
         "Nanda et al. 2023 (arXiv 2301.05217)",
-        disputes="whether the norm causes grokking is disputed (Omnigrok, 2210.01117, yes; Kumar et al., 2310.06110, no): "
-        "read it beside logit_scale",
+        disputes="whether the norm causes grokking is disputed (Omnigrok, 2210.01117, yes; Kumar et al., 2310.06110, "
+        "no): read it beside logit_scale",
     ),
     Record(
         "weight_norm_sq_by_tensor",

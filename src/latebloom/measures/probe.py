@@ -37,7 +37,7 @@ class Subject:
 
     @cached_property
     def untransposed_index(self) -> Int[Tensor, " test"]:
-        """The test examples (a, b) whose transpose (b, a) is not trained on, where the task is commutative; else all."""
+        """The test examples (a, b) whose transpose (b, a) is not trained on if the task is commutative; else all."""
         if self.algebra is None or not self.algebra.commutative:
             return self.test_index
         pairs = self.task.operands().to(self.train_index.device)

@@ -1,7 +1,8 @@
 """Weighted sums of table rows, y_b = Σ_j w_bj T[e_bj], with a backward pass by rows.
 
-PyTorch's own backward pass of `embedding_bag` scatters; here the gradient of the table is the same bag transposed, whose
-grouping is found once. Both passes are built from differentiable parts, so that double backward works (curvature needs it).
+PyTorch's own backward pass of `embedding_bag` scatters; here the gradient of the table is the same bag transposed,
+whose grouping is found once. Both passes are built from differentiable parts, so that double backward works, which
+curvature needs.
 """
 
 from __future__ import annotations
@@ -95,9 +96,9 @@ class _Spread(torch.autograd.Function):
         ctx.save_for_backward(sums, weights)
         ctx.entries = entries
         flat = None if weights is None else weights.reshape(-1)[entries.by_row]
-        return torch.embedding_bag(
-            sums.contiguous(), entries.sums_by_row, entries.row_offsets, False, 0, False, flat
-        )[0]
+        return torch.embedding_bag(sums.contiguous(), entries.sums_by_row, entries.row_offsets, False, 0, False, flat)[
+            0
+        ]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:

@@ -32,7 +32,7 @@ def normal(weight: Weight, generator: Generator) -> Tensor:
 
 
 def pytorch(weight: Weight, generator: Generator) -> Tensor:
-    """PyTorch's defaults: U(±1/√fan_in) for linear maps and their biases, N(0, 1) for embeddings and positions, gains 1."""
+    """PyTorch's defaults: U(±1/√fan_in) for linear maps and biases, N(0, 1) for embeddings and positions, gains 1."""
     if weight.role == "gain":
         return torch.ones(weight.shape)
     if weight.role in ("embedding", "position"):
@@ -42,7 +42,7 @@ def pytorch(weight: Weight, generator: Generator) -> Tensor:
 
 
 def xavier(weight: Weight, generator: Generator) -> Tensor:
-    """Xavier-uniform weights U(±√(6/(fan_in + fan_out))), N(0, 0.02²) for embeddings and positions; biases 0, gains 1."""
+    """Xavier-uniform U(±√(6/(fan_in + fan_out))) weights, N(0, 0.02²) embeddings and positions; biases 0, gains 1."""
     if weight.role in ("bias", "gain"):
         return torch.full(weight.shape, float(weight.role == "gain"))
     if weight.role in ("embedding", "position"):
@@ -76,8 +76,8 @@ def initial_params(tensors: dict[str, Weight], scheme: str, seed: int) -> Params
     return {name: draw(weight, keyed_generator(seed, name)) for name, weight in tensors.items()}
 
 
-# Nanda et al. 2023 (arXiv 2301.05217), as released: one generator, W_E, W_pos, W_K, W_Q, W_V, W_O, W_in, W_out, W_U in this
-# order, in layouts that are the transposes of TransformerLens' (W_O as (d_model, head·d_head)).
+# Nanda et al. 2023 (arXiv 2301.05217), as released: one generator, W_E, W_pos, W_K, W_Q, W_V, W_O, W_in, W_out, W_U in
+# this order, in layouts that are the transposes of TransformerLens' (W_O as (d_model, head·d_head)).
 _NANDA_BLOCK = ("attn.W_K", "attn.W_Q", "attn.W_V", "attn.W_O", "mlp.W_in", "mlp.W_out")
 _NANDA_ROLES = ("embedding", "position", "weight", "unembedding")
 
@@ -94,9 +94,7 @@ def _nanda2023(tensors: dict[str, Weight], seed: int) -> Params:
         )
     generator = Generator().manual_seed(seed)
     d_model = tensors["embed.W_E"].shape[1]
-    params = {
-        name: torch.full(weight.shape, float(weight.role == "gain")) for name, weight in tensors.items()
-    }
+    params = {name: torch.full(weight.shape, float(weight.role == "gain")) for name, weight in tensors.items()}
     for name in order:
         params[name] = _nanda_tensor(name, tensors[name].shape, d_model, generator)
     return params

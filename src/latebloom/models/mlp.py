@@ -28,7 +28,9 @@ class MLP:
     classes: Annotated[Size, Field(description="answers, the number of logits (from the task)")]
     embedding: Annotated[
         Literal["concatenate", "sum", "one-hot"],
-        Field(description="one shared embedding, concatenated or summed over positions; or no embedding: one-hot codes"),
+        Field(
+            description="one shared embedding, concatenated or summed over positions; or no embedding: one-hot codes"
+        ),
     ] = "concatenate"
     d_model: Annotated[Size, Field(description="width of the embedding (unused with one-hot)")] = 128
     widths: Annotated[
@@ -66,7 +68,7 @@ class MLP:
     def apply(
         self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep
     ) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
-        """The plain forward pass; `hook_embed` is (batch, position, width), hook_pre and hook_post are (batch, neuron)."""
+        """The plain forward pass; `hook_embed` is (batch, position, width), hook_pre and hook_post (batch, neuron)."""
         seen: dict[str, Tensor] = {}
 
         def hook(name: str, tensor: Tensor) -> Tensor:

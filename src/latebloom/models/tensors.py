@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -41,6 +41,7 @@ def keep(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
+@runtime_checkable
 class Model(Protocol):
     """One network: a frozen dataclass of sizes, with its tensors as data and two ways to compute its logits.
 

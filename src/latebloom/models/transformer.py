@@ -122,7 +122,7 @@ class Transformer:
     def apply(
         self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep
     ) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
-        """The plain forward pass; activations as TransformerLens shapes them, e.g. hook_q (batch, position, head, d_head)."""
+        """The plain forward pass; activations as TransformerLens shapes them (q: batch, position, head, d_head)."""
         seen: dict[str, Tensor] = {}
 
         def hook(name: str, tensor: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ Exact, whatever the architecture:
 - under a causal mask, later layers' rows are the distinct beginnings of the examples;
 - in the last layer only the last position asks.
 
-Where nothing non-linear stands between attention and MLP (one layer, no LayerNorm), W_in and W_U are applied to the few value
-rows first, and each example's pre-activations are a weighted sum of table rows (`bag`).
+Where nothing non-linear stands between attention and MLP (one layer, no LayerNorm), W_in and W_U are applied to the few
+value rows first, and each example's pre-activations are a weighted sum of table rows (`bag`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from latebloom.models.transformer import Transformer
 
 
-def transformer_logits(
-    model: Transformer, params: Params, examples: Examples
-) -> Float[Tensor, "batch class"]:
+def transformer_logits(model: Transformer, params: Params, examples: Examples) -> Float[Tensor, "batch class"]:
     """Logits at the last position, equal to `model.apply` up to rounding."""
     plan = Plan.of(examples, model.causal)
     embed, pos = params["embed.W_E"], model.position_table(params)
@@ -152,13 +150,11 @@ def _head_columns(plan: Plan, heads: int, out: Rows, sources: list[Rows]) -> tup
     return columns, height
 
 
-def _folded(
-    model: Transformer, params: Params, plan: Plan, stream: list[Tensor]
-) -> Float[Tensor, "batch class"]:
+def _folded(model: Transformer, params: Params, plan: Plan, stream: list[Tensor]) -> Float[Tensor, "batch class"]:
     """One layer without LayerNorm: W_in and W_U applied to the value rows, then one weighted sum of rows per example.
 
-    A position with a single row (the "=" at the end) is eliminated: the pattern sums to a constant, so its weight is that
-    constant less the others', and it moves into their rows and into the row that every example has.
+    A position with a single row (the "=" at the end) is eliminated: the pattern sums to a constant, so its weight is
+    that constant less the others', and it moves into their rows and into the row that every example has.
     """
     w_u = model.unembedding(params)
     both = torch.cat([params["blocks.0.mlp.W_in"], w_u], dim=1)
@@ -168,16 +164,13 @@ def _folded(
     single = next((s for s in reversed(sources) if len(plan.rows(0, s)) == 1), None)
     others = [s for s in sources if s != single]
     values = {
-        s: torch.einsum("rhe,hef->rhf", _project(model, params, "blocks.0", "V", stream[s]), w_o_both)
-        for s in sources
+        s: torch.einsum("rhe,hef->rhf", _project(model, params, "blocks.0", "V", stream[s]), w_o_both) for s in sources
     }
     base = (stream[position] + model.bias(params, "blocks.0.attn.b_O")) @ both + _constant(model, params, w_u)
     if single is not None:
         total = model.softmax_share + (1 - model.softmax_share) * len(sources)
         base = base + total * values[single].sum(1)
-    tables = [
-        (values[s] if single is None else values[s] - values[single]).flatten(0, 1) for s in others
-    ]
+    tables = [(values[s] if single is None else values[s] - values[single]).flatten(0, 1) for s in others]
     table = torch.cat([*tables, base])
     pattern = _pattern(model, params, plan, 0, stream, position)[:, others].flatten(1)
     weights = torch.cat([pattern, torch.ones_like(pattern[:, :1])], dim=1)

@@ -17,7 +17,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam; `weight_decay` is coupled: λw is added to the gradient, and so passes through the moments (L2 in the loss)."""
+    """Adam; `weight_decay` is coupled: λw is added to the gradient and passes through the moments (L2 in the loss)."""
 
     lr: Annotated[float, Field(ge=0, le=100, description="learning rate η, per update")] = 1e-3
     beta1: Annotated[Rate, Field(description="decay of the mean of gradients")] = 0.9
@@ -64,9 +64,7 @@ def _zeros(params: Params) -> State:
     }
 
 
-def _step(
-    grads: Grads, state: State, params: Params, hyper: Hyper, keep: Tensor | None
-) -> tuple[Params, State]:
+def _step(grads: Grads, state: State, params: Params, hyper: Hyper, keep: Tensor | None) -> tuple[Params, State]:
     """The moments' step on `keep`·w; scalars stay float64 whatever the weights are."""
     count = state["count"] + 1
     size = hyper["lr"] / (1 - hyper["beta1"] ** count)

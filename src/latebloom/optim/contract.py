@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -15,6 +15,7 @@ State = dict[str, Any]
 """What the next update needs: tensors and dictionaries of tensors by parameter name."""
 
 
+@runtime_checkable
 class Optimiser(Protocol):
     """A frozen dataclass whose fields are the hyperparameters' values; `update` uses only those it is passed."""
 

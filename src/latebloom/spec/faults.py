@@ -31,7 +31,7 @@ class SpecError(LatebloomError):
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """"; did you mean X?" for the known word nearest to this one, else the list of known words."""
+    """The end of a message: "did you mean X?" for the nearest known word, else the list of known words."""
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1)
     if near:

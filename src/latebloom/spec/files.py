@@ -108,7 +108,10 @@ def json_schema() -> dict[str, Any]:
     schema = RunSpec.model_json_schema()
     schema["properties"].pop("sources")
     schema["properties"]["seed"] = {"type": "integer", "description": "stands for all three seeds", "default": 0}
-    schema["properties"]["epochs"] = {"type": "integer", "description": "passes over the training set, instead of steps"}
+    schema["properties"]["epochs"] = {
+        "type": "integer",
+        "description": "passes over the training set, instead of steps",
+    }
     schema["required"] = ["task", "model", "optim"]
     for kind, registry in REGISTRIES.items():
         schema["properties"][kind] = {
@@ -128,3 +131,34 @@ def _component_schema(name: str, cls: type) -> dict[str, Any]:
         "required": ["name"],
         "additionalProperties": False,
     }
+
+
+def describe(kind: str) -> dict[str, Any]:
+    """Everything built in of one kind: what it is, and each field's default, allowed values and meaning, as text."""
+    return {name: _described(cls) for name, cls in REGISTRIES[kind].items()}
+
+
+def _described(cls: type) -> dict[str, Any]:
+    schema = _component_schema("", cls)
+    fields = {key: facts for key, facts in schema["properties"].items() if key != "name"}
+    return {
+        "description": schema["description"].partition("\n\n")[0].replace("\n", " "),
+        "fields": {
+            name: {
+                "default": json.dumps(facts.get("default")),
+                "values": _allowed(facts),
+                "description": facts.get("description", ""),
+            }
+            for name, facts in fields.items()
+        },
+    }
+
+
+def _allowed(facts: dict[str, Any]) -> str:
+    if "enum" in facts:
+        return " | ".join(facts["enum"])
+    low = facts.get("minimum", facts.get("exclusiveMinimum"))
+    high = facts.get("maximum", facts.get("exclusiveMaximum"))
+    if low is None or high is None:
+        return facts.get("type", "")
+    return f"{facts['type']}, {low} … {high}"

@@ -29,7 +29,7 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
     """
     raw = dict(raw)
     task, faults = construct("task", raw.get("task"), {})
-    sizes = dict.fromkeys(FROM_TASK, 1)
+    sizes: dict[str, int] = dict.fromkeys(FROM_TASK, 1)
     if task is not None:
         sizes, more = _sizes(task)
         faults += more
@@ -117,14 +117,22 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
     train = spec.split.train_size(n)
     if train < 1:
         faults.append(
-            Fault("split.fraction", f"expected at least one training pair, got {spec.split.fraction} of {n}: use ≥ {1 / n:.4g}")
+            Fault(
+                "split.fraction",
+                f"expected at least one training pair, got {spec.split.fraction} of {n}: use ≥ {1 / n:.4g}",
+            )
         )
     if n - train < 1:
         faults.append(
-            Fault("split.fraction", f"expected at least one test pair, got {spec.split.fraction} of {n}: use ≤ {1 - 1 / n:.4g}")
+            Fault(
+                "split.fraction",
+                f"expected at least one test pair, got {spec.split.fraction} of {n}: use ≤ {1 - 1 / n:.4g}",
+            )
         )
     if spec.batch != "full" and spec.batch > train:
-        faults.append(Fault("batch", f'expected at most the {train} training pairs, got {spec.batch}; "full" takes all'))
+        faults.append(
+            Fault("batch", f'expected at most the {train} training pairs, got {spec.batch}; "full" takes all')
+        )
     if n * task.classes > LARGEST_TABLE:
         faults.append(
             Fault("task", f"expected at most {LARGEST_TABLE:,} logits in the full table, got {n:,} × {task.classes:,}")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from latebloom.models import INIT_SCHEMES, Model
 from latebloom.optim import Optimiser
@@ -29,7 +29,7 @@ class Split(Part):
 
     scheme: Literal["uniform", "nanda2023", "numpy", "power2022"] = "uniform"
     """How the training pairs are drawn; all but `uniform` repeat a published draw bit for bit."""
-    fraction: float = Field(0.3, gt=0, lt=1)
+    fraction: float = Field(default=0.3, gt=0, lt=1)
     """Share of all examples that is trained on."""
 
     def train_size(self, examples: int) -> int:
@@ -50,7 +50,7 @@ class Loss(Part):
 class Schedule(Part):
     """The learning rate over time."""
 
-    warmup: int = Field(0, ge=0, le=10**7)
+    warmup: int = Field(default=0, ge=0, le=10**7)
     """Updates of linear warm-up: update i (from 0) has lr·min(i / warmup, 1), so the first one has lr 0; 0 = none."""
 
 
@@ -68,14 +68,14 @@ class Seeds(Part):
 class Log(Part):
     """When the measures are taken."""
 
-    every: int = Field(10, ge=1)
+    every: int = Field(default=10, ge=1)
     """Longest gap between log rows, in steps; the first steps are logged more densely (gap about step/20)."""
 
 
 class Checkpoints(Part):
     """When the whole state is stored."""
 
-    every: int = Field(500, ge=1)
+    every: int = Field(default=500, ge=1)
     """Steps between checkpoints; a killed run does at most this many again."""
 
 
@@ -84,8 +84,15 @@ class Stop(Part):
 
     event: Literal["never", "memorised", "grokked"] = "never"
     """The event to wait for."""
-    after: int = Field(1000, ge=0)
+    after: int = Field(default=1000, ge=0)
     """Steps that the run still goes on after the event."""
+
+
+def _batch(value: Any) -> Any:
+    # one message instead of one for each side of the union
+    if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f'expected "full" or a whole number ≥ 1, got {value!r}')
 
 
 class RunSpec(Part):
@@ -104,7 +111,7 @@ class RunSpec(Part):
     schedule: Schedule = Schedule()
     precision: Literal["float32", "float64"] = "float32"
     """Precision of weights and activations."""
-    batch: Literal["full"] | Annotated[int, Field(ge=1)] = "full"
+    batch: Annotated[Literal["full"] | int, BeforeValidator(_batch)] = "full"
     """Examples per update; "full" is all of them. The last batch of an epoch may be smaller."""
     steps: int = Field(ge=1, le=10**9)
     """Updates. Instead, `epochs` may be given in a spec file: passes over the training set."""

@@ -1,7 +1,7 @@
 """Checkpoints: tensors and plain data in one safetensors file that is whole and proved by a digest, or refused.
 
-The digest is the SHA-256 of the file itself with 64 zeros in the digest's place, so that no bit of it, the header and the
-padding included, can change unseen. Equal content gives equal bytes.
+The digest is the SHA-256 of the file itself with 64 zeros in the digest's place, so that no bit of it, the
+header and the padding included, can change unseen. Equal content gives equal bytes.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
                 f"A tensor's name must be 1 to 512 plain characters without quotes, got {name!r}: rename it."
             )
     own = {
-        name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
+        name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
     # One entry only: the library writes several in an order that differs between processes.
     text = f'{{"sha256":"{"0" * 64}","schema":{SCHEMA},"meta":{canonical_json(meta)}}}'
@@ -92,7 +91,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         Tensors by name, and the plain data.
 
     Raises:
-        CheckpointError: with the path, what is wrong, and what to do, for whatever is not exactly what `save` wrote.
+        CheckpointError: with the path, what is wrong, and what to do, for whatever is not exactly what
+            `save` wrote.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
@@ -129,9 +129,7 @@ def load_params(path: Path) -> Params:
         CheckpointError: as `load`, and when there are none.
     """
     tensors, _ = load(path)
-    params = {
-        name.removeprefix(PARAMS): tensor for name, tensor in tensors.items() if name.startswith(PARAMS)
-    }
+    params = {name.removeprefix(PARAMS): tensor for name, tensor in tensors.items() if name.startswith(PARAMS)}
     if not params:
         raise _refusal(path, f"it holds no parameters (names that begin with {PARAMS!r})")
     return params
@@ -149,14 +147,10 @@ def _read(path: Path) -> tuple[bytes, int]:
             start += file.read(header)
             at = start.find(_MARK) + len(_MARK)
             if at < len(_MARK) or at + 64 > 8 + header:
-                raise _refusal(
-                    path, "it has no checksum, so latebloom did not write it or its header was changed"
-                )
+                raise _refusal(path, "it has no checksum, so latebloom did not write it or its header was changed")
             return start + file.read(), at
     except FileNotFoundError:
-        raise CheckpointError(
-            f"There is no checkpoint {path}. See which there are with `latebloom ls`."
-        ) from None
+        raise CheckpointError(f"There is no checkpoint {path}. See which there are with `latebloom ls`.") from None
     except OSError as error:
         raise CheckpointError(
             f"Checkpoint {path} cannot be read: {error.strerror or error}. Check the path and its permissions."

@@ -16,9 +16,8 @@ from latebloom.store.faults import StoreError
 if TYPE_CHECKING:
     import xarray
 
-DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
-)
+_INTEGERS = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+DTYPES = frozenset({"bool", "float16", "float32", "float64", "complex64", "complex128"} | _INTEGERS)
 RESERVED = frozenset({"run", "step"})
 # Arrow has no complex numbers, and packs booleans into bits: those are stored as these, bit for bit.
 _STORED_AS = {"bool": ("uint8", 1), "complex64": ("float32", 2), "complex128": ("float64", 2)}
@@ -29,11 +28,13 @@ def checked_label(name: str, what: str) -> str:
     """The name of a scalar, an array or an axis, if it can be a column and a folder.
 
     Raises:
-        StoreError: for reserved names, slashes, control characters, a leading dot, `__` in front and over 200 characters.
+        StoreError: for reserved names, slashes, control characters, a leading dot, `__` in front and over
+            200 characters.
     """
     if not isinstance(name, str) or name in RESERVED or name.startswith("__") or not _NAME.fullmatch(name):
         raise StoreError(
-            f"{what} must be 1 to 200 characters without slashes, not beginning with a dot or `__`, and not 'run' or 'step'; "
+            f"{what} must be 1 to 200 characters without slashes, not beginning with a dot or `__`, "
+            "and not 'run' or 'step'; "
             f"got {name!r}: choose another name."
         )
     return name
@@ -88,9 +89,7 @@ class ArrayField:
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError, AttributeError) as error:
             raise StoreError(f"The log's description of array {name!r} is damaged ({error}).") from error
         if not fine:
-            raise StoreError(
-                f"The log's description of array {name!r} does not fit its {size} numbers a row."
-            )
+            raise StoreError(f"The log's description of array {name!r} does not fit its {size} numbers a row.")
         return field
 
     @cached_property
@@ -134,7 +133,8 @@ def _describe_coord(name: str, key: str, coord: xarray.DataArray) -> dict[str, A
         values = values.astype(str)
     if values.dtype.kind not in "biufU" or values.ndim > 1:
         raise StoreError(
-            f"Coordinate {key!r} of array {name!r} must be one line of numbers or strings, got {values.dtype} with "
+            f"Coordinate {key!r} of array {name!r} must be one line of numbers or strings, got "
+            f"{values.dtype} with "
             f"shape {values.shape}: convert it."
         )
     dtype = "str" if values.dtype.kind == "U" else str(values.dtype.newbyteorder("="))
@@ -150,16 +150,13 @@ def check_together(fields: dict[str, ArrayField], new: ArrayField) -> None:
     known = fields.get(new.name)
     if known is not None and known.text != new.text:
         raise StoreError(
-            f"Array {new.name!r} began as {known.dtype} {known.dims} {known.shape} and now is {new.dtype} {new.dims} "
-            f"{new.shape}, or has other coordinates: an array keeps its axes for the whole run. Use another name."
+            f"Array {new.name!r} began as {known.dtype} {known.dims} {known.shape} and now is "
+            f"{new.dtype} {new.dims} "
+            f"{new.shape}, or has other coordinates: an array keeps its axes for the whole run. Use "
+            "another name."
         )
     for other in fields.values():
-        if (
-            other.name in new.dims
-            or new.name in other.dims
-            or other.name in new.coords
-            or new.name in other.coords
-        ):
+        if other.name in new.dims or new.name in other.dims or other.name in new.coords or new.name in other.coords:
             raise StoreError(
                 f"{new.name!r} and {other.name!r} use one name for an array and an axis: rename one of them."
             )
@@ -171,11 +168,10 @@ def check_together(fields: dict[str, ArrayField], new: ArrayField) -> None:
                     "give one of the two axes another name."
                 )
         for key in new.coords.keys() & other.coords.keys():
-            if new._parsed["coords"][key] != other._parsed["coords"][key] and not _same_coord(
-                new, other, key
-            ):
+            if new._parsed["coords"][key] != other._parsed["coords"][key] and not _same_coord(new, other, key):
                 raise StoreError(
-                    f"Coordinate {key!r} differs between arrays {new.name!r} and {other.name!r}: give one of the two "
+                    f"Coordinate {key!r} differs between arrays {new.name!r} and {other.name!r}: give "
+                    "one of the two "
                     "axes another name."
                 )
 

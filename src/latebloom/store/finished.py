@@ -33,8 +33,8 @@ def scalars_of(table: pa.Table) -> pl.DataFrame:
         table: as `read_live` gives it.
 
     Returns:
-        A row for each run and step; `run`, `step`, then the scalars in the order they were first logged. Null means not
-        logged, NaN means logged as NaN.
+        A row for each run and step; `run`, `step`, then the scalars in the order they were first logged.
+        Null means not logged, NaN means logged as NaN.
     """
     frame = pl.from_arrow(table.drop_columns(list(array_fields(table.schema))))
     assert isinstance(frame, pl.DataFrame)  # of a table, never a series
@@ -48,8 +48,9 @@ def arrays_of(table: pa.Table) -> xarray.Dataset:
         table: as `read_live` gives it.
 
     Returns:
-        A dataset with axes `run` (when the log has more than one), `step` (those at which any array was logged), and the
-        arrays' own. Where an array was not logged it is NaN; integers and booleans that lack a row become float64 for that.
+        A dataset with axes `run` (when the log has more than one), `step` (those at which any array was
+        logged), and the arrays' own. Where an array was not logged it is NaN; integers and booleans that
+        lack a row become float64 for that.
     """
     import xarray as xr
 
@@ -73,16 +74,8 @@ def arrays_of(table: pa.Table) -> xarray.Dataset:
     return xr.Dataset(variables, coords) if variables else xr.Dataset()
 
 
-def _filled(
-    field: ArrayField, column: Any, sizes: tuple[int, int], at: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
-    values = (
-        column.drop_null()
-        .flatten()
-        .to_numpy(zero_copy_only=False)
-        .view(field.dtype)
-        .reshape(-1, *field.shape)
-    )
+def _filled(field: ArrayField, column: Any, sizes: tuple[int, int], at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    values = column.drop_null().flatten().to_numpy(zero_copy_only=False).view(field.dtype).reshape(-1, *field.shape)
     if len(values) == sizes[0] * sizes[1]:
         whole = np.empty((*sizes, *field.shape), values.dtype)
     else:
@@ -199,9 +192,7 @@ def read_arrays(path: Path) -> xarray.Dataset:
             path, consolidated=False, chunks=None, mask_and_scale=False, decode_times=False, zarr_format=3
         )
         told = json.loads(stored.attrs.pop("latebloom.text-coordinates"))
-        return stored.assign_coords(
-            {name: (c["dims"], np.array(c["data"], dtype=str)) for name, c in told.items()}
-        )
+        return stored.assign_coords({name: (c["dims"], np.array(c["data"], dtype=str)) for name, c in told.items()})
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise StoreError(
             f"{path} is damaged ({error}): restore it from a copy, or delete the folder and run again."

@@ -1,4 +1,4 @@
-"""A list of all runs below a root that is quick to read: one SQLite file, made from the folders and never trusted over them."""
+"""A list of all runs below a root, quick to read: one SQLite file, made from the folders, never trusted over them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latebloom.store.status import State, Status, read_status
 FILE = "index.sqlite"
 VERSION = 1
 T = TypeVar("T")
-_COLUMNS = "folder id state created updated last_step total_steps error spec events".split()
+_COLUMNS = ["folder", "id", "state", "created", "updated", "last_step", "total_steps", "error", "spec", "events"]
 _TABLE = """create table if not exists runs (folder text primary key, id text not null, state text not null,
     created text not null, updated text not null, last_step integer, total_steps integer, error text,
     spec text not null, events text not null) strict"""
@@ -41,7 +41,7 @@ class RunRow:
 
     @classmethod
     def of(cls, root: Path, folder: Path) -> RunRow:
-        """Read a run's folder; what is damaged in it is said in `error`, so that one bad run does not hide the others."""
+        """Read a run's folder; what is damaged is said in `error`: one bad run must not hide the others."""
         layout = Layout(folder)
         spec: dict[str, Any] = {}
         events: list[dict[str, Any]] = []
@@ -53,9 +53,7 @@ class RunRow:
             status = Status("failed", error="the folder was removed while it was read")
         except StoreError as error:
             status = Status("failed", error=str(error))
-        return cls(
-            folder.relative_to(root).as_posix(), folder.name, **asdict(status), spec=spec, events=events
-        )
+        return cls(folder.relative_to(root).as_posix(), folder.name, **asdict(status), spec=spec, events=events)
 
 
 def _events(layout: Layout) -> list[Any]:
@@ -66,7 +64,7 @@ def _events(layout: Layout) -> list[Any]:
 
 
 class Index:
-    """The runs below a root. Any number of processes may read and write it at once; each call is one short transaction."""
+    """The runs below a root, for any number of processes at once; each call is one or two short transactions."""
 
     def __init__(self, root: Path, timeout: float = 5.0) -> None:
         """Nothing is opened or made until it is needed.
@@ -80,8 +78,8 @@ class Index:
     def runs(self) -> list[RunRow]:
         """All runs, sorted by folder, as they are now.
 
-        Finished runs come from the index; all others, and those that the index does not know, are read from their folders,
-        and the index is brought up to date where it can be written.
+        Finished runs come from the index; all others, and those that the index does not know, are read from
+        their folders, and the index is brought up to date where it can be written.
         """
         known = self._known()
         rows = [self._row(folder, known) for folder in run_folders(self._root)]
@@ -89,9 +87,7 @@ class Index:
         changed = [row for row in rows if known.get(row.folder) != row]
         gone = [folder for folder in known if folder not in there]
         if changed or gone:
-            with suppress(
-                sqlite3.Error, OSError
-            ):  # the list is right all the same; the next call tries again
+            with suppress(sqlite3.Error, OSError):  # the list is right all the same; the next call tries again
                 self._do(lambda connection: _put(connection, changed, gone))
         return rows
 
@@ -102,18 +98,13 @@ class Index:
         row = RunRow.of(self._root, folder)
         if before is not None and row.state == "running" == before.state:
             # The writer tells the index of its progress more often than the folder.
-            row = replace(
-                row, last_step=max(row.last_step or 0, before.last_step or 0), updated=before.updated
-            )
+            row = replace(row, last_step=max(row.last_step or 0, before.last_step or 0), updated=before.updated)
         return row
 
     def _known(self) -> dict[str, RunRow]:
         try:
             select = f"select {', '.join(_COLUMNS)} from runs"
-            rows = [
-                _decoded(values)
-                for values in self._do(lambda connection: connection.execute(select).fetchall())
-            ]
+            rows = [_decoded(values) for values in self._do(lambda connection: connection.execute(select).fetchall())]
         except (sqlite3.Error, OSError):
             return {}
         return {row.folder: row for row in rows if row is not None}
@@ -132,9 +123,7 @@ class Index:
             known = self._do(lambda connection: connection.execute("select folder from runs").fetchall())
             self._do(lambda connection: _put(connection, rows, [folder for (folder,) in known]))
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"{self._path} cannot be written: {error}. The runs themselves are safe."
-            ) from error
+            raise StoreError(f"{self._path} cannot be written: {error}. The runs themselves are safe.") from error
         return rows
 
     def update(self, folder: Path) -> None:
@@ -153,14 +142,10 @@ class Index:
             sqlite3.Error | OSError: when the index cannot be written.
         """
         values = (last_step, updated, folder.relative_to(self._root).as_posix())
-        self._do(
-            lambda c: (
-                c.execute("update runs set last_step = ?, updated = ? where folder = ?", values).rowcount
-            )
-        )
+        self._do(lambda c: c.execute("update runs set last_step = ?, updated = ? where folder = ?", values).rowcount)
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run one transaction; a damaged index is thrown away first, since everything in it can be read from the folders."""
+        """Run one transaction; a damaged index is thrown away first: the folders say all that was in it."""
         try:
             return self._attempt(work)
         except sqlite3.DatabaseError as error:
@@ -207,9 +192,7 @@ class Index:
 
 def _is_ours(connection: sqlite3.Connection) -> bool:
     version = connection.execute("pragma user_version").fetchone()[0]
-    return (
-        version == VERSION and [row[1] for row in connection.execute("pragma table_info(runs)")] == _COLUMNS
-    )
+    return version == VERSION and [row[1] for row in connection.execute("pragma table_info(runs)")] == _COLUMNS
 
 
 def _put(connection: sqlite3.Connection, rows: list[RunRow], gone: list[str]) -> None:
@@ -228,9 +211,7 @@ def _encoded(row: RunRow) -> list[Any]:
 
 def _decoded(values: tuple[Any, ...]) -> RunRow | None:
     try:
-        row = RunRow(
-            **dict(zip(_COLUMNS, (*values[:-2], json.loads(values[-2]), json.loads(values[-1])), strict=True))
-        )
+        row = RunRow(**dict(zip(_COLUMNS, (*values[:-2], json.loads(values[-2]), json.loads(values[-1])), strict=True)))
     except (ValueError, RecursionError):
         return None
     fine = row.state in get_args(State) and isinstance(row.spec, dict) and isinstance(row.events, list)

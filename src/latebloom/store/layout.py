@@ -102,11 +102,13 @@ def checked_name(name: str, what: str) -> str:
     """A run id or group as a relative path that cannot leave its root.
 
     Raises:
-        StoreError: for an empty part, `..`, a leading dot or slash, and characters outside letters, digits and `._+=@,-`.
+        StoreError: for an empty part, `..`, a leading dot or slash, and characters outside letters, digits
+            and `._+=@,-`.
     """
     if not all(_PART.fullmatch(part) for part in name.split("/")):
         raise StoreError(
-            f"{what} must be letters, digits and ._+=@,- (beginning with a letter or digit), got {name!r}: choose another name."
+            f"{what} must be letters, digits and ._+=@,- (beginning with a letter or digit), got "
+            f"{name!r}: choose another name."
         )
     return name
 
@@ -162,7 +164,7 @@ def write_whole(path: Path, *chunks: bytes | memoryview) -> None:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys; equal values give equal text. NaN and infinities are kept, as Python writes and reads them."""
+    """JSON with sorted keys: equal values give equal text. NaN and infinities are kept as Python writes them."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
 
 
@@ -178,9 +180,7 @@ def _plain(value: Any) -> Any:
         return str(value)
     if hasattr(value, "tolist"):  # numpy's and torch's numbers and arrays
         return value.tolist()
-    raise TypeError(
-        f"{type(value).__name__} cannot be stored as JSON: give numbers, strings, lists and dicts"
-    )
+    raise TypeError(f"{type(value).__name__} cannot be stored as JSON: give numbers, strings, lists and dicts")
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
@@ -196,9 +196,7 @@ def read_json(path: Path, kind: type = dict) -> Any:
     """
     try:
         if path.stat().st_size > JSON_LIMIT:
-            raise StoreError(
-                f"{path} is larger than {JSON_LIMIT} bytes: that is not a file that latebloom wrote."
-            )
+            raise StoreError(f"{path} is larger than {JSON_LIMIT} bytes: that is not a file that latebloom wrote.")
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise
@@ -211,9 +209,7 @@ def read_json(path: Path, kind: type = dict) -> Any:
             f"{path} is not valid JSON ({error}): restore it from a copy, or delete the run's folder."
         ) from error
     if not isinstance(value, kind):
-        raise StoreError(
-            f"{path} should hold a {kind.__name__}, got a {type(value).__name__}: restore it from a copy."
-        )
+        raise StoreError(f"{path} should hold a {kind.__name__}, got a {type(value).__name__}: restore it from a copy.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The log of a run that is under way: append-only Arrow segments that a kill cannot spoil and that can be read at any time."""
+"""The log of a run under way: append-only Arrow segments that a kill cannot spoil, readable at any time."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class _Row(NamedTuple):
 class LiveWriter:
     """Appends rows to a new segment; earlier segments are never touched.
 
-    Rows are kept until there are `rows` of them, or `seconds` have passed at the next `append`, or `flush` is called.
-    What has been flushed is on disk. The file is made at the first flush; when a later row brings a new name, the next
-    segment begins, with the union of the names.
+    Rows are kept until there are `rows` of them, or `seconds` have passed at the next `append`, or `flush`
+    is called. What has been flushed is on disk. The file is made at the first flush; when a later row brings
+    a new name, the next segment begins, with the union of the names.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class LiveWriter:
 
         Args:
             folder: the run's `live` folder.
-            resumes_after: the step of the checkpoint that the run goes on from; rows of earlier segments after that step
-                will be computed again and no longer count. None: from the start, so none of them count.
+            resumes_after: the step of the checkpoint that the run goes on from; rows of earlier segments
+                after that step will be computed again and no longer count. None: from the start, so none count.
             rows: flush when that many rows are waiting.
             seconds: flush when the last flush was that long ago.
         """
@@ -85,8 +85,8 @@ class LiveWriter:
             Whether rows were flushed.
 
         Raises:
-            StoreError: for a step out of order, a name or an array that cannot be stored (the log is left as it was), and
-                when the disk refuses.
+            StoreError: for a step out of order, a name or an array that cannot be stored (the log is left as
+                it was), and when the disk refuses.
         """
         before = max(self._last.get(run, -1), self._sealed)
         if step <= before:
@@ -129,12 +129,8 @@ class LiveWriter:
         try:
             numbers = {name: float(value) for name, value in scalars.items()}
         except (TypeError, ValueError) as error:
-            raise StoreError(
-                f"Scalars must be single numbers: {error}. Log anything larger as an array."
-            ) from error
-        copies = {
-            n: np.array(a.values, dtype=a.dtype.newbyteorder("="), order="C") for n, a in arrays.items()
-        }
+            raise StoreError(f"Scalars must be single numbers: {error}. Log anything larger as an array.") from error
+        copies = {n: np.array(a.values, dtype=a.dtype.newbyteorder("="), order="C") for n, a in arrays.items()}
         self._names |= new
         return numbers, copies
 
@@ -142,7 +138,8 @@ class LiveWriter:
         """Put all rows that wait on disk; the first flush makes the segment even when there are none.
 
         Raises:
-            StoreError: when the disk refuses: rows that were flushed before stay readable, and those that wait go on waiting.
+            StoreError: when the disk refuses: rows that were flushed before stay readable, and those that
+                wait go on waiting.
         """
         self._flushed_at = time.monotonic()
         if not self._rows and self._file is not None:
@@ -283,9 +280,7 @@ def _read_segment(path: Path) -> pa.Table | None:
     try:
         reader = pa.ipc.open_stream(pa.BufferReader(data))
         schema = reader.schema
-        if SEGMENT_KEY not in (schema.metadata or {}) or not all(
-            schema.field(f.name).equals(f) for f in _INDEX
-        ):
+        if SEGMENT_KEY not in (schema.metadata or {}) or not all(schema.field(f.name).equals(f) for f in _INDEX):
             raise StoreError(f"{path} is no segment of a latebloom log: remove it.")
     except (pa.ArrowException, OSError, KeyError):
         return None
@@ -337,7 +332,8 @@ def _check_arrays(tables: list[pa.Table]) -> None:
             told = (field.type, (field.metadata or {}).get(ARRAY_KEY))
             if seen.setdefault(field.name, told) != told:
                 raise StoreError(
-                    f"{field.name!r} changes its kind or axes between two segments of the log, so the run was resumed with "
+                    f"{field.name!r} changes its kind or axes between two segments of the log, so the "
+                    "run was resumed with "
                     "other code: start it again in a new folder."
                 )
     fields: dict[str, ArrayField] = {}

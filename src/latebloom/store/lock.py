@@ -42,14 +42,13 @@ class RunLock:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise StoreError(
-                        f"{path.parent} is being written by {_holder(path)}: wait until it ends, or stop it, and try again."
+                        f"{path.parent} is being written by {_holder(path)}: wait until it ends, or "
+                        "stop it, and try again."
                     ) from None
                 time.sleep(0.02)
         with writing("The lock of the run", path):
             os.ftruncate(self._descriptor, 0)
-            os.pwrite(
-                self._descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0
-            )
+            os.pwrite(self._descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
 
     def release(self) -> None:
         """Let the next writer in; a second call does nothing."""

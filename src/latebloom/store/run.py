@@ -110,7 +110,8 @@ class Run:
         if wanted not in there:
             near = sorted(sorted(there, key=lambda other: abs(other - wanted))[:5])
             raise CheckpointError(
-                f"{self.folder} has no checkpoint of step {wanted}: use one of its {len(there)}, of which the nearest are "
+                f"{self.folder} has no checkpoint of step {wanted}: use one of its {len(there)}, of "
+                "which the nearest are "
                 f"{', '.join(map(str, near))}."
             )
         return checkpoints.load_params(checkpoints.file_of(self._layout.checkpoints, wanted))
@@ -128,9 +129,7 @@ class Run:
             if table is not None and self._manifest is None:
                 return scalars_of(table) if which == "scalars" else arrays_of(table)
             if self._manifest is None:
-                raise StoreError(
-                    f"The log in {self._layout.live} was removed while it was read: open the run again."
-                )
+                raise StoreError(f"The log in {self._layout.live} was removed while it was read: open the run again.")
         if which not in self._kept:
             self._kept[which] = self._finished_scalars() if which == "scalars" else self._finished_arrays()
         return self._kept[which]
@@ -174,7 +173,8 @@ class Run:
                 return None
             if manifest.get("schema") != SCHEMA or not isinstance(manifest.get("files"), dict):
                 raise StoreError(
-                    f"{self._layout.manifest} is of format {manifest.get('schema')}, and this latebloom reads {SCHEMA}: use "
+                    f"{self._layout.manifest} is of format {manifest.get('schema')}, and this "
+                    f"latebloom reads {SCHEMA}: use "
                     "the version that wrote it."
                 )
             self._kept["manifest"] = manifest
@@ -191,8 +191,8 @@ def open_run(path: str | Path, root: str | Path = "runs") -> Run:
     """Open a run for reading.
 
     Args:
-        path: the run's folder, a file in it (such as its `report.html`), or a run id or the beginning of one, below `root`
-            or below a folder given before it (`runs/study/3f2a`).
+        path: the run's folder, a file in it (such as its `report.html`), or a run id or the beginning of
+            one, below `root` or below a folder given before it (`runs/study/3f2a`).
         root: the runs folder.
 
     Raises:
@@ -209,9 +209,7 @@ def open_run(path: str | Path, root: str | Path = "runs") -> Run:
         wanted, below = place.name, place.parent
     folders = run_folders(below)
     exact = [folder for folder in folders if wanted in (folder.name, folder.relative_to(below).as_posix())]
-    begin = [
-        f for f in folders if f.name.startswith(wanted) or f.relative_to(below).as_posix().startswith(wanted)
-    ]
+    begin = [f for f in folders if f.name.startswith(wanted) or f.relative_to(below).as_posix().startswith(wanted)]
     matches = exact or begin
     if wanted and len(matches) == 1:
         return Run(matches[0])
@@ -228,7 +226,5 @@ def _not_found(path: str | Path, below: Path, matches: list[Path], folders: list
         shown = [names[name] for name in near] or folders
         what = f"There is no run {str(path)!r}. Near it in {below}"
     else:
-        return (
-            f"There is no run {str(path)!r}, and no runs in {below}: check the path, or see `latebloom ls`."
-        )
+        return f"There is no run {str(path)!r}, and no runs in {below}: check the path, or see `latebloom ls`."
     return f"{what}: {', '.join(map(str, shown[:5]))}{', …' if len(shown) > 5 else ''}. Give the whole path or id."

@@ -40,7 +40,7 @@ def write_status(layout: Layout, status: Status) -> None:
 
 
 def read_status(layout: Layout) -> Status:
-    """Find out where a run stands: `done` exactly when there is a manifest, `running` when a live process holds the lock.
+    """Where a run stands: `done` exactly when there is a manifest, `running` when a live process holds the lock.
 
     Raises:
         StoreError: when a file that says so is damaged.
@@ -76,6 +76,4 @@ def _parse(said: dict[str, Any], state: State, last: int | None) -> Status:
 
     known = [step for step in (number("last_step"), last) if step is not None]
     error = (text("error") or None) if state in ("failed", "stopped") else None
-    return Status(
-        state, text("created"), text("updated"), max(known, default=None), number("total_steps"), error
-    )
+    return Status(state, text("created"), text("updated"), max(known, default=None), number("total_steps"), error)

@@ -42,7 +42,8 @@ INDEX_PATIENCE = 1.0
 class RunWriter:
     """The only one that writes a run's folder. Made by `RunWriter.open`; use it in a `with` statement.
 
-    Leaving the `with` block without `finish` records the run as stopped (Ctrl-C, or just left) or failed (an error).
+    Leaving the `with` block without `finish` records the run as stopped (Ctrl-C, or just left) or failed (an
+    error).
 
     Attributes:
         folder: the run's folder.
@@ -81,7 +82,8 @@ class RunWriter:
             total_steps: how many steps the run will have, for lists.
 
         Raises:
-            StoreError: when the folder cannot be written, is being written by another process, or holds another spec.
+            StoreError: when the folder cannot be written, is being written by another process, or holds
+                another spec.
         """
         root = Path(root)
         layout = Layout(root / checked_name(group, "A group") / checked_name(run_id, "A run id"))
@@ -106,8 +108,8 @@ class RunWriter:
     def resume(self) -> Checkpoint | None:
         """The newest good checkpoint, to go on from; call it before the first `log`.
 
-        Rows after it are dropped from the log, since they will be computed again. Checkpoints that are refused are told
-        in `warnings`. Without a good one the run begins anew.
+        Rows after it are dropped from the log, since they will be computed again. Checkpoints that are
+        refused are told in `warnings`. Without a good one the run begins anew.
         """
         found, refused = checkpoints.latest(self._layout.checkpoints)
         self.warnings += refused
@@ -187,9 +189,7 @@ class RunWriter:
         with writing("The manifest of the run", layout.manifest, "The log and the checkpoints are safe"):
             write_json(layout.manifest, manifest)
         self.finished, self._status = True, status
-        with suppress(
-            OSError
-        ):  # it is complete: what cannot be cleared away now is cleared at the next opening
+        with suppress(OSError):  # it is complete: what cannot be cleared away now is cleared at the next opening
             remove_tree(layout.live)
             write_status(layout, status)
         self._tell_index()
@@ -213,15 +213,19 @@ class RunWriter:
 
     def _end(self, state: Any, error: str) -> None:
         try:
-            if self._log is not None:
-                self._log.close()
-            self._status = replace(self._status, state=state, updated=now(), error=error)
-            with writing("The state of the run", self._layout.status, "The log and the checkpoints are safe"):
-                write_status(self._layout, self._status)
+            try:
+                if self._log is not None:
+                    self._log.close()
+            finally:
+                self._status = replace(self._status, state=state, updated=now(), error=error)
+                with writing("The state of the run", self._layout.status, "The log and the checkpoints are safe"):
+                    write_status(self._layout, self._status)
         finally:
             # Before the index is told: a run whose lock is held counts as running.
             self._release()
-            self._tell_index()
+            with suppress(sqlite3.Error, OSError):  # whoever ends a run has more important things to tell
+                if self._index is not None:
+                    self._index.update(self.folder)
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +233,8 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._open:
+        if self.finished or not self._open:
+            self._release()
             return
         try:
             if error is None:
@@ -273,16 +278,13 @@ class RunWriter:
             action(self._index)
         except (sqlite3.Error, OSError) as error:
             self._index = None  # tell it once: lists are made from the folders anyway
-            message = (
-                f"The index of {self.folder.parent} cannot be written ({error}); the run goes on without it."
-            )
+            message = f"The index of {self.folder.parent} cannot be written ({error}); the run goes on without it."
             self.warnings.append(message)
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_FULL":  # a full disk is told by the log
+                warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-def _prepare(
-    layout: Layout, spec: Mapping[str, Any], provenance: Mapping[str, Any], total_steps: int | None
-) -> Status:
+def _prepare(layout: Layout, spec: Mapping[str, Any], provenance: Mapping[str, Any], total_steps: int | None) -> Status:
     before = Status("pending")
     with suppress(StoreError):  # a damaged status must not stand in the way of resuming
         before = read_status(layout)
@@ -312,21 +314,18 @@ def _check_spec(layout: Layout, spec: Mapping[str, Any]) -> None:
     ours = _flat(spec)
     theirs = _flat(there)
     differ = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    shown = ", ".join(
-        f"{key} is {theirs.get(key, 'absent')}, not {ours.get(key, 'absent')}" for key in differ[:3]
-    )
+    shown = ", ".join(f"{key} is {theirs.get(key, 'absent')}, not {ours.get(key, 'absent')}" for key in differ[:3])
     more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
     raise StoreError(
-        f"{layout.folder} holds a run of another spec: there {shown}{more}. Use another run id or folder, or delete that one."
+        f"{layout.folder} holds a run of another spec: there {shown}{more}. Use another run id or "
+        "folder, or delete that one."
     )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     if not isinstance(value, Mapping):
         return {prefix.removesuffix("."): canonical_json(value)}
-    return {
-        key: text for name, part in value.items() for key, text in _flat(part, f"{prefix}{name}.").items()
-    }
+    return {key: text for name, part in value.items() for key, text in _flat(part, f"{prefix}{name}.").items()}
 
 
 def _sha256(data: bytes) -> str:
@@ -335,10 +334,6 @@ def _sha256(data: bytes) -> str:
 
 def _files(layout: Layout, digests: dict[str, str]) -> dict[str, dict[str, Any]]:
     parts = [layout.spec, layout.provenance, layout.scalars, layout.events, layout.arrays, layout.checkpoints]
-    paths = sorted(
-        path for part in parts for path in (part.rglob("*") if part.is_dir() else [part]) if path.is_file()
-    )
+    paths = sorted(path for part in parts for path in (part.rglob("*") if part.is_dir() else [part]) if path.is_file())
     files = {path.relative_to(layout.folder).as_posix(): {"bytes": path.stat().st_size} for path in paths}
-    return {
-        name: facts | ({"sha256": digests[name]} if name in digests else {}) for name, facts in files.items()
-    }
+    return {name: facts | ({"sha256": digests[name]} if name in digests else {}) for name, facts in files.items()}

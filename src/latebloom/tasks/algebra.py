@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Int
 from torch import Tensor
@@ -37,10 +37,11 @@ class Algebra:
 
     @property
     def frequencies(self) -> int:
-        """The number of non-constant frequencies, order // 2 (the last is its own mirror image when the order is even)."""
+        """The number of non-constant frequencies, order // 2 (for an even order the last is its own mirror image)."""
         return self.order // 2
 
 
+@runtime_checkable
 class Task(Protocol):
     """One finite problem: every example of it, and its algebra.
 

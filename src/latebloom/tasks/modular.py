@@ -1,4 +1,4 @@
-"""Modular arithmetic: a ∘ b mod p for ∘ in +, −, ×, ÷ (Power et al. 2022, arXiv 2201.02177; Nanda et al. 2023, 2301.05217)."""
+"""Modular arithmetic: a ∘ b mod p for ∘ in +, −, ×, ÷ (Power et al. 2022, arXiv 2201.02177)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Modular:
         ValueError: p is not prime where the operation needs a field (mul, div).
     """
 
-    operation: Annotated[
-        Literal["add", "sub", "mul", "div"], Field(description="the operation ∘ of a ∘ b mod p")
-    ] = "add"
+    operation: Annotated[Literal["add", "sub", "mul", "div"], Field(description="the operation ∘ of a ∘ b mod p")] = (
+        "add"
+    )
     p: Annotated[int, Field(ge=2, le=4001, description="the modulus; prime for mul and div")] = 113
     equation: Annotated[
         Literal["a b =", "a b", "a o b =", "eos a o b ="],

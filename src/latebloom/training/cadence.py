@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def log_due(step: int, every: int) -> bool:
-    """Whether measures are taken: densely at the start (gaps 1, 2, 5, 10, … of about step / 20), then every `every` steps.
+    """Whether measures are taken: densely at first (gaps 1, 2, 5, 10, … of about step / 20), then every `every` steps.
 
     >>> [s for s in range(200) if log_due(s, 50)][-5:]
     [160, 170, 180, 190, 195]

@@ -11,7 +11,7 @@ from latebloom.spec import RunSpec
 
 
 def hyper_at(step: int, optimiser: Optimiser, spec: RunSpec) -> Hyper:
-    """The hyperparameters of the update that follows `step` updates: lr · min(step / warmup, 1), the others constant."""
+    """The hyperparameters of the update that follows `step` updates: lr · min(step / warmup, 1), the others as set."""
     values = dataclasses.asdict(optimiser)  # pyright: ignore[reportArgumentType]
     if spec.schedule.warmup:
         values["lr"] *= min(step / spec.schedule.warmup, 1)

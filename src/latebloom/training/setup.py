@@ -75,10 +75,7 @@ def _device(spec: RunSpec, device: str | None) -> torch.device:
     except RuntimeError:
         raise LatebloomError(f"expected a device such as cpu, cuda or cuda:1, got {device!r}") from None
     if place.type != spec.device:
-        raise LatebloomError(
-            f"the spec is for {spec.device}, the device asked for is {place}: set --device-kind in the spec "
-            f"(--spec.device {place.type}), which makes it another run, or leave the option out"
-        )
+        raise LatebloomError(f"the spec is for {spec.device}, the device asked for is {place}: set the spec's device")
     if place.type == "cuda" and not torch.cuda.is_available():
-        raise LatebloomError("the spec is for cuda, and PyTorch finds no GPU here; use --spec.device cpu")
+        raise LatebloomError("the spec is for cuda, and PyTorch finds no GPU here; use --device cpu")
     return place

@@ -19,7 +19,7 @@ def _uniform(examples: int, seed: int) -> list[int]:
 
 
 def _nanda2023(examples: int, seed: int) -> list[int]:
-    """Python's `random.seed(seed)` and `random.shuffle` of the lexicographic pairs (arXiv 2301.05217, released code)."""
+    """Python's `random.seed(seed)` and `random.shuffle` of the lexicographic pairs (Nanda et al. 2023, their code)."""
     order = list(range(examples))
     random.Random(seed).shuffle(order)
     return order
@@ -27,7 +27,7 @@ def _nanda2023(examples: int, seed: int) -> list[int]:
 
 def _numpy(examples: int, seed: int) -> list[int]:
     """NumPy's legacy `seed(seed)` and `permutation`."""
-    return np.random.RandomState(seed).permutation(examples).tolist()  # noqa: NPY002 - the published draw
+    return np.random.RandomState(seed).permutation(examples).tolist()
 
 
 SPLIT_SCHEMES: dict[str, Callable[[int, int], list[int]]] = {

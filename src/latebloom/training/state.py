@@ -38,7 +38,9 @@ class TrainState:
         here = self.tensors()
         for name in sorted(here.keys() | tensors.keys()):
             if name not in tensors or name not in here:
-                raise ValueError(f"expected the tensors of this spec, got one {'less' if name in here else 'more'}: {name}")
+                raise ValueError(
+                    f"expected the tensors of this spec, got one {'less' if name in here else 'more'}: {name}"
+                )
             if tensors[name].shape != here[name].shape or tensors[name].dtype != here[name].dtype:
                 raise ValueError(
                     f"{name}: expected {tuple(here[name].shape)} {here[name].dtype}, "

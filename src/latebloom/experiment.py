@@ -1,0 +1,173 @@
+"""The main path: train → measure → store → events, going on with what was started."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import xarray
+
+from latebloom import measures
+from latebloom.analysis import Timeline, delay
+from latebloom.errors import LatebloomError
+from latebloom.provenance import provenance
+from latebloom.spec import RunSpec, source_file, write
+from latebloom.store import Run, RunWriter, StoreError, open_run
+from latebloom.training import Setup, TrainState, checkpoint_due, log_due, train
+
+Watcher = Callable[[int, dict[str, float], Timeline], None]
+"""Called after every log row with the step, the row's numbers and the events so far."""
+
+
+class DivergedError(LatebloomError):
+    """A loss is no longer a finite number."""
+
+    code = 3
+
+
+class InterruptedRunError(LatebloomError):
+    """The run was stopped by its user and can be resumed."""
+
+    code = 130
+
+
+def run_experiment(
+    spec: RunSpec,
+    root: Path,
+    group: str,
+    *,
+    device: str | None = None,
+    watch: Watcher = lambda step, row, timeline: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Trains one run from wherever it stands to its end, and returns it; a finished run is returned as it is.
+
+    Args:
+        spec: what to run.
+        root: the runs folder.
+        group: the folder in it, a preset's or a study's name.
+        device: which device of the spec's kind ("cuda:1").
+        watch: told of every log row.
+        interrupted: asked after every step; when it says so, the run is stored and stopped.
+
+    Raises:
+        LatebloomError: the run cannot be set up, stored or gone on with.
+        DivergedError: a loss was no longer finite.
+        InterruptedRunError: `interrupted` said so.
+    """
+    setup = Setup.of(spec, device)
+    facts = provenance(str(setup.device))
+    with RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps) as writer:
+        if not writer.finished:
+            _write_sources(spec, writer.folder)
+            _Session(setup, writer, watch, interrupted).run()
+    return open_run(writer.folder)
+
+
+class _Session:
+    """One sitting at one run, from its newest good checkpoint to its end or to an interruption."""
+
+    def __init__(self, setup: Setup, writer: RunWriter, watch: Watcher, interrupted: Callable[[], bool]) -> None:
+        self.setup, self.spec, self.writer = setup, setup.spec, writer
+        self.watch, self.interrupted = watch, interrupted
+        self.subject = measures.Subject(setup.task, setup.model, setup.examples, setup.train_index, setup.test_index)
+        self.timeline = Timeline()
+        self.row: dict[str, float] = {}
+        self.seconds = {"measure_s": 0.0, "store_s": 0.0}
+
+    def run(self) -> None:
+        began = time.perf_counter()
+        start, resumed = self._start()
+        state = start
+        for state in train(self.setup, start, self._pause):
+            if not (resumed and state is start):
+                self._record(state)
+            if self._ended(state.step):
+                break
+            if self.interrupted():
+                self.writer.stop("interrupted by its user")
+                raise InterruptedRunError(f"stopped at step {state.step} of {self.spec.steps}: all is stored")
+        wall = time.perf_counter() - began
+        timing = self.seconds | {"wall_s": wall, "train_s": wall - sum(self.seconds.values())}
+        self._finish(state, timing | {"steps": state.step - start.step})
+
+    def _start(self) -> tuple[TrainState, bool]:
+        """The newest good checkpoint, or the initial state; and whether it is the former."""
+        state, found = self.setup.initial_state(), self.writer.resume()
+        if found is None:
+            return state, False
+        try:
+            state = state.replaced(found.step, found.tensors)
+        except ValueError as error:
+            raise StoreError(f"the checkpoint of step {found.step} is not one of this spec: {error}") from error
+        for row in self.writer.live_scalars().iter_rows(named=True):
+            self.row = {name: value for name, value in row.items() if name not in ("run", "step")}
+            self.timeline.add(row["step"], self.row)
+        return state, True
+
+    def _pause(self, step: int) -> bool:
+        due = log_due(step, self.spec.log.every) or checkpoint_due(step, self.spec.checkpoints.every)
+        return due or self.interrupted()
+
+    def _record(self, state: TrainState) -> None:
+        """The log row and the checkpoint that are due at this step, in this order."""
+        if log_due(state.step, self.spec.log.every) or state.step == self.spec.steps:
+            self._log(state)
+        before = time.perf_counter()
+        if self._checkpoint_due(state.step) or self._ended(state.step) or self.interrupted():
+            self.writer.checkpoint(state.step, state.tensors(), {}, self._checkpoint_due)
+        self.seconds["store_s"] += time.perf_counter() - before
+
+    def _log(self, state: TrainState) -> None:
+        before = time.perf_counter()
+        values = measures.take(measures.Probe(self.subject, state.params))
+        self.row = {name: value for name, value in values.items() if isinstance(value, float)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, xarray.DataArray)}
+        after = time.perf_counter()
+        self.writer.log(state.step, self.row, arrays)
+        self.seconds["measure_s"] += after - before
+        self.seconds["store_s"] += time.perf_counter() - after
+        self.timeline.add(state.step, self.row)
+        self.watch(state.step, self.row, self.timeline)
+        if not state.finite():
+            message = f"diverged: a weight is no longer finite at step {state.step}; try a lower optim.lr"
+            self.writer.fail(message)
+            raise DivergedError(message)
+
+    def _checkpoint_due(self, step: int) -> bool:
+        return checkpoint_due(step, self.spec.checkpoints.every)
+
+    def _ended(self, step: int) -> bool:
+        """Whether this is the last step: the spec's, or the one that its stop rule asks for."""
+        if step == self.spec.steps:
+            return True
+        found = [event.found.step for event in self.timeline.events if event.name == self.spec.stop.event]
+        waited = bool(found) and found[0] is not None and step >= found[0] + self.spec.stop.after
+        return waited and log_due(step, self.spec.log.every)
+
+    def _finish(self, state: TrainState, timing: dict[str, Any]) -> None:
+        events = self.timeline.events
+        summary = {
+            "title": self.setup.task.title,
+            "last_step": state.step,
+            "delay": delay(events),
+            "final": self.row,
+            "missing": measures.missing(measures.Probe(self.subject, state.params)),
+            "timing": timing,
+        }
+        self.writer.finish([event.to_json() for event in events], summary)
+
+
+def _write_sources(spec: RunSpec, folder: Path) -> None:
+    """The spec as a file that can be run again, and the user's own source files beside it."""
+    try:
+        (folder / "spec.toml").write_text(write(spec), "utf-8")
+        for kind in spec.sources:
+            file = source_file(kind, getattr(spec, kind)["name"])
+            if file is not None:
+                shutil.copyfile(file, folder / f"{kind}-{file.name}")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror}") from error

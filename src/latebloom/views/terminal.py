@@ -1,0 +1,103 @@
+"""What a run looks like in a terminal: a live display, or plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from latebloom.analysis import Timeline, phases
+
+PLAIN_EVERY = 5.0
+"""Seconds between plain lines."""
+
+
+class RunDisplay:
+    """Shows one run; called after every log row, used in a `with` statement.
+
+    Args:
+        console: where to; a live display if it is a terminal, else plain lines.
+        title: what is trained.
+        total: the run's steps.
+    """
+
+    def __init__(self, console: Console, title: str, total: int) -> None:
+        self.console, self.title, self.total = console, title, total
+        self._bar = Progress(
+            TextColumn("step {task.completed:,.0f} of {task.total:,.0f}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[rate]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("", total=total, rate="")
+        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+        self._began: tuple[float, int] | None = None
+        self._said = 0.0
+        self._events_said: set[str] = set()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, step: int, row: dict[str, float], timeline: Timeline) -> None:
+        """Shows the newest row."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = (now, step)
+        self._announce(timeline)
+        if self._live:
+            self._bar.update(self._task, completed=step, rate=self._rate(now, step))
+            self._live.update(Group(Text(self.title, style="bold"), self._bar, self._table(row, timeline)))
+        elif now - self._said >= PLAIN_EVERY or step == self.total:
+            self._said = now
+            self.console.print(self._line(step, row, timeline, self._rate(now, step)), highlight=False)
+
+    def _announce(self, timeline: Timeline) -> None:
+        for event in timeline.events:
+            if event.found.step is not None and event.name not in self._events_said:
+                self._events_said.add(event.name)
+                self.console.print(f"{event.title} at step {event.found.step:,} ({event.rule})", highlight=False)
+
+    def _rate(self, now: float, step: int) -> str:
+        began, first = self._began or (now, step)
+        if step == first or now == began:
+            return ""
+        rate = (step - first) / (now - began)
+        left = int((self.total - step) / rate)
+        return f"{rate:,.0f} steps/s, {left // 60}:{left % 60:02d} left"
+
+    def _table(self, row: dict[str, float], timeline: Timeline) -> Table:
+        table = Table(box=None, padding=(0, 2))
+        for head in ("", "train", "test"):
+            table.add_column(head, justify="left" if not head else "right")
+        table.add_row("loss", f"{row['train_loss']:.3g}", f"{row['test_loss']:.3g}")
+        table.add_row("accuracy", f"{row['train_accuracy']:.2%}", f"{row['test_accuracy']:.2%}")
+        table.add_row("Σw²", f"{row['weight_norm_sq']:,.0f}", "")
+        table.add_row("phase", _phase(timeline), "")
+        return table
+
+    def _line(self, step: int, row: dict[str, float], timeline: Timeline, rate: str) -> str:
+        return (
+            f"step {step:,} of {self.total:,} · loss {row['train_loss']:.3g} train, {row['test_loss']:.3g} test · "
+            f"accuracy {row['train_accuracy']:.1%}, {row['test_accuracy']:.1%} · {_phase(timeline)}"
+            + (f" · {rate}" if rate else "")
+        )
+
+
+def _phase(timeline: Timeline) -> str:
+    found = phases(timeline.events, timeline.last + 1)
+    return found[-1].title.lower() if found else ""

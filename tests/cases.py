@@ -1,0 +1,66 @@
+"""The one list of tasks, models, optimisers and measures that every contract test runs over."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from latebloom.measures import MEASURES
+from latebloom.models import MLP, Model, Transformer
+from latebloom.optim import Adam, AdamW
+from latebloom.tasks import Modular, Task
+
+TASKS: dict[str, Task] = {
+    "add": Modular("add", 11),
+    "add, a b": Modular("add", 7, "a b"),
+    "sub": Modular("sub", 7, "a o b ="),
+    "mul": Modular("mul", 7),
+    "div": Modular("div", 7, "eos a o b ="),
+    "add mod 2": Modular("add", 2),
+    "add mod 4, no prime": Modular("add", 4),
+}
+
+SMALL = {"d_model": 8, "n_heads": 2, "d_mlp": 16}
+
+# the sizes that come from the task are left out: `model_for` fills them in
+MODELS: dict[str, tuple[type, dict[str, Any]]] = {
+    "nanda": (Transformer, SMALL | {"unembed": "tokens"}),
+    "no biases, GELU": (Transformer, SMALL | {"biases": "none", "activation": "gelu"}),
+    "all biases": (Transformer, SMALL | {"biases": "all"}),
+    "uniform attention": (Transformer, SMALL | {"softmax_share": 0.0}),
+    "half uniform, sees all": (Transformer, SMALL | {"softmax_share": 0.5, "causal": False, "biases": "all"}),
+    "tied": (Transformer, SMALL | {"tied": True}),
+    "power": (
+        Transformer,
+        SMALL | {"n_layers": 2, "norm": "post", "biases": "none", "positions": "sinusoidal", "unembed": "tokens"},
+    ),
+    "pre-norm": (Transformer, SMALL | {"norm": "pre", "biases": "all", "activation": "gelu"}),
+    "two layers, pre-norm": (Transformer, SMALL | {"n_layers": 2, "norm": "pre", "biases": "all"}),
+    "two layers, sees all": (Transformer, SMALL | {"n_layers": 2, "causal": False}),
+    "three layers": (Transformer, SMALL | {"n_layers": 3, "softmax_share": 0.7}),
+    "odd width": (Transformer, {"d_model": 9, "n_heads": 3, "d_mlp": 5, "positions": "sinusoidal"}),
+    "mlp, concatenate": (MLP, {"d_model": 6, "widths": (12, 10)}),
+    "mlp, sum": (MLP, {"embedding": "sum", "d_model": 6, "widths": (12,), "activation": "gelu"}),
+    "mlp, one-hot": (MLP, {"embedding": "one-hot", "widths": (12, 10)}),
+    "mlp, no biases": (MLP, {"widths": (12,), "biases": False}),
+}
+
+OPTIMISERS = {
+    "adamw": AdamW(lr=0.01, beta1=0.9, beta2=0.98, eps=1e-8, weight_decay=1.0),
+    "adam": Adam(lr=0.01, beta1=0.8, beta2=0.99, eps=1e-6, weight_decay=0.1),
+}
+
+MEASURE_NAMES = [measure.name for measure in MEASURES]
+
+
+def model_for(name: str, task: Task) -> Model:
+    """A model of the list with the sizes of a task."""
+    cls, sizes = MODELS[name]
+    n_ctx = task.examples().tokens.shape[1]
+    return cls(d_vocab=task.d_vocab, n_ctx=n_ctx, classes=task.classes, **sizes)
+
+
+def settings_seen(cls: type) -> dict[str, set[Any]]:
+    """The values of every literal field of a class that the list of models covers."""
+    rows = [cls(3, 2, 2, **sizes) for listed, sizes in MODELS.values() if listed is cls]
+    return {field.name: {getattr(row, field.name) for row in rows} for field in dataclasses.fields(cls)}

@@ -1,0 +1,160 @@
+"""Every model of the list: the fast path equals `apply`, gradients included, and `edit` reaches every activation."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+import torch
+from torch import Tensor
+
+import cases
+from latebloom.models import MLP, MODELS, Model, Transformer, initial_params
+from latebloom.tasks import Examples
+
+TOLERANCE = 1e-10
+
+PAIRS = [(model, task) for model in cases.MODELS for task in ("add", "add, a b", "div", "add mod 2")]
+
+
+def float64_params(model: Model) -> dict[str, Tensor]:
+    """Parameters with every bias and gain away from its start, so that none can be forgotten."""
+    generator = torch.Generator().manual_seed(1)
+    drawn = initial_params(model.tensors(), "normal", 0)
+    return {
+        name: (tensor.double() + 0.3 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64))
+        .detach()
+        .requires_grad_()
+        for name, tensor in drawn.items()
+    }
+
+
+def parts(examples: Examples) -> dict[str, Examples]:
+    """The whole table, and parts of all sizes of it."""
+    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(2))
+    third = examples.take(order[: max(1, len(order) // 3)].sort().values)
+    return {
+        "all": examples,
+        "a third": third,
+        "part of the third": third.take(torch.arange(0, len(third), 2)),
+        "in any order": examples.take(order[: min(7, len(order))]),
+        "one": examples.take(order[:1]),
+        "alone": third.alone(),
+    }
+
+
+@pytest.mark.parametrize(("model_name", "task_name"), PAIRS)
+def test_fast_path_equals_apply_with_gradients(model_name, task_name):
+    task = cases.TASKS[task_name]
+    model = cases.model_for(model_name, task)
+    params = float64_params(model)
+    for name, examples in parts(task.examples()).items():
+        slow = model.apply(params, examples.tokens)[0]
+        fast = model.logits(params, examples)
+        assert fast.shape == (len(examples), model.d_vocab_out), name
+        assert (slow - fast).abs().max() <= TOLERANCE, name
+        weights = torch.randn(slow.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        grads = [
+            torch.autograd.grad((logits.tanh() * weights).sum(), list(params.values()), materialize_grads=True)
+            for logits in (slow, fast)
+        ]
+        for tensor, of_slow, of_fast in zip(params, *grads, strict=True):
+            assert (of_slow - of_fast).abs().max() <= TOLERANCE, (name, tensor)
+
+
+@pytest.mark.parametrize("model_name", cases.MODELS)
+def test_fast_path_has_the_same_second_derivatives(model_name):
+    task = cases.TASKS["add, a b"]
+    model = cases.model_for(model_name, task)
+    params = float64_params(model)
+    examples = task.examples().take(torch.arange(0, 49, 3))
+    found = []
+    for logits in (model.apply(params, examples.tokens)[0], model.logits(params, examples)):
+        loss = torch.nn.functional.cross_entropy(logits, examples.labels)
+        first = torch.autograd.grad(loss, list(params.values()), create_graph=True, materialize_grads=True)
+        size = sum(grad.square().sum() for grad in first)
+        found.append(torch.autograd.grad(size, list(params.values()), materialize_grads=True))
+    for tensor, slow, fast in zip(params, *found, strict=True):
+        assert (slow - fast).abs().max() <= TOLERANCE * max(1, slow.abs().max().item()), tensor
+
+
+@pytest.mark.parametrize("model_name", cases.MODELS)
+def test_every_activation_can_be_edited(model_name):
+    task = cases.TASKS["add"]
+    model = cases.model_for(model_name, task)
+    params = {name: tensor.detach() for name, tensor in float64_params(model).items()}
+    tokens = task.examples().tokens
+    logits, activations = model.apply(params, tokens)
+    assert torch.isfinite(logits).all()
+    for edited in activations:
+        noise = torch.randn(activations[edited].shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+
+        def edit(name: str, tensor: Tensor, edited: str = edited, noise: Tensor = noise) -> Tensor:
+            return tensor + noise if name == edited else tensor
+
+        changed, seen = model.apply(params, tokens, edit)
+        assert torch.equal(seen[edited], activations[edited] + noise) or "scores" in edited
+        uniform = isinstance(model, Transformer) and model.softmax_share == 0
+        if not (uniform and edited.endswith(("hook_q", "hook_k", "hook_attn_scores"))):
+            assert not torch.allclose(changed, logits), edited
+
+
+@pytest.mark.parametrize("model_name", cases.MODELS)
+def test_apply_reads_every_tensor(model_name):
+    task = cases.TASKS["add"]
+    model = cases.model_for(model_name, task)
+    params = float64_params(model)
+    # softmax ignores what all scores share, so only a uniform pattern leaves queries and keys unread
+    unread = ("W_Q", "W_K", "b_Q", "b_K") if getattr(model, "softmax_share", 1) == 0 else ("b_K",)
+    grads = torch.autograd.grad(
+        model.apply(params, task.examples().tokens)[0].tanh().sum(), list(params.values()), materialize_grads=True
+    )
+    for name, grad in zip(params, grads, strict=True):
+        assert name.endswith(unread) or grad.abs().max() > 1e-12, name
+
+
+def test_every_class_and_every_choice_is_in_the_list():
+    assert {cls for cls, _ in cases.MODELS.values()} == set(MODELS.values())
+    for cls in (Transformer, MLP):
+        hints = typing.get_type_hints(cls, include_extras=False)
+        seen = cases.settings_seen(cls)
+        for field, hint in hints.items():
+            choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+            choices = (True, False) if hint is bool else choices
+            assert seen[field] >= set(choices), (cls.__name__, field)
+
+
+def test_activations_have_transformer_lens_names_and_shapes():
+    task = cases.TASKS["add"]
+    model = cases.model_for("pre-norm", task)
+    params = {name: tensor.detach() for name, tensor in float64_params(model).items()}
+    _, seen = model.apply(params, task.examples().tokens)
+    n = 121
+    shapes = {
+        "hook_embed": (n, 3, 8),
+        "blocks.0.attn.hook_q": (n, 3, 2, 4),
+        "blocks.0.attn.hook_attn_scores": (n, 2, 3, 3),
+        "blocks.0.attn.hook_pattern": (n, 2, 3, 3),
+        "blocks.0.attn.hook_z": (n, 3, 2, 4),
+        "blocks.0.hook_attn_out": (n, 3, 8),
+        "blocks.0.hook_resid_mid": (n, 3, 8),
+        "blocks.0.mlp.hook_post": (n, 3, 16),
+        "ln_final.hook_normalized": (n, 3, 8),
+    }
+    assert {name: tuple(seen[name].shape) for name in shapes} == shapes
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(
+        ValueError, match="expected n_heads to divide d_model, got n_heads = 5 and d_model = 8; n_heads = 4"
+    ):
+        Transformer(3, 3, 2, d_model=8, n_heads=5)
+
+
+def test_published_sizes():
+    nanda = Transformer(114, 3, 113, unembed="tokens")
+    assert sum(torch.Size(w.shape).numel() for w in nanda.tensors().values()) == 226_816
+    power = Transformer(239, 5, 97, n_layers=2, norm="post", biases="none", positions="sinusoidal", unembed="tokens")
+    inner = {name: w for name, w in power.tensors().items() if name.startswith("blocks.")}
+    # facts.md counts 2·(4·128² + 2·128·512 + 2·256): weights, and two LayerNorms of 256 numbers a block
+    assert sum(torch.Size(w.shape).numel() for w in inner.values()) == 394_240

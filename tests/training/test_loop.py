@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latebloom.errors import LatebloomError
+from latebloom.optim import AdamW
+from latebloom.spec import override, presets, read, resolve
+from latebloom.training import Setup, gradients, log_due, train, update
+from latebloom.training.batches import batch_at, batches_per_epoch
+from latebloom.training.cadence import checkpoint_due
+from latebloom.training.losses import cross_entropy
+from latebloom.training.schedules import hyper_at
+from latebloom.training.splits import SPLIT_SCHEMES, split
+
+SMALL = {"task.p": "7", "model.d_model": "8", "model.n_heads": "2", "model.d_mlp": "8", "steps": "7"}
+
+
+def setup(**changes: str) -> Setup:
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    return Setup.of(resolve(override(read("quick")[1], SMALL | named)))
+
+
+def states(made: Setup):
+    return list(train(made, made.initial_state(), lambda step: True))
+
+
+def equal(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.tensors().values(), other.tensors().values(), strict=True))
+
+
+@pytest.mark.parametrize("batch", ["full", "5"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_run_taken_up_in_the_middle_has_the_same_bits(batch, precision):
+    made = setup(batch=batch, precision=precision)
+    whole = states(made)
+    again = Setup.of(made.spec)
+    middle = again.initial_state().replaced(3, {k: v.clone() for k, v in whole[3].tensors().items()})
+    rest = list(train(again, middle, lambda step: True))
+    assert [state.step for state in rest] == [3, 4, 5, 6, 7]
+    assert all(equal(one, other) for one, other in zip(whole[3:], rest, strict=True))
+    assert not equal(whole[3], whole[4])
+
+
+def test_gradient_is_that_of_the_plain_forward_pass():
+    made = setup(precision="float64")
+    params = {name: tensor.clone().requires_grad_() for name, tensor in made.initial_state().params.items()}
+    logits = made.model.apply(params, made.train.tokens)[0]
+    loss = -torch.log_softmax(logits, 1)[torch.arange(len(made.train)), made.train.labels].mean()
+    plain = torch.autograd.grad(loss, list(params.values()))
+    fast = gradients(made, made.initial_state().params, made.train)
+    for (name, ours), theirs in zip(fast.items(), plain, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-12), name
+
+
+def test_float32_and_float64_share_their_start():
+    narrow, wide = (setup(precision=precision).initial_state().params for precision in ("float32", "float64"))
+    assert all(torch.equal(narrow[name].double(), wide[name]) for name in narrow)
+    assert all(tensor.dtype == torch.float64 for tensor in wide.values())
+
+
+def test_loss_precision():
+    # one logit ahead by 17: e^-17 ≈ 4e-8 is lost beside 1 in float32, and kept in float64
+    logits = torch.tensor([[17.0, 0.0]])
+    labels = torch.tensor([0])
+    assert cross_entropy(logits, labels, "float64").item() == pytest.approx(4.14e-8, rel=1e-2)
+    assert cross_entropy(logits, labels, "float32").item() in (0.0, pytest.approx(5.96e-8, rel=1e-1))
+
+
+def test_warm_up_starts_from_nothing():
+    made = setup(schedule__warmup="4")
+    rates = [hyper_at(step, made.optimiser, made.spec)["lr"].item() for step in range(6)]
+    assert rates == pytest.approx([0, 0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3])
+    first = update(made, made.initial_state())
+    assert all(torch.equal(first.params[name], made.initial_state().params[name]) for name in first.params)
+    assert isinstance(made.optimiser, AdamW)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 3))
+def test_every_epoch_is_a_permutation_of_its_own(train_size, batch, seed):
+    batch = min(batch, train_size)
+    per_epoch = batches_per_epoch(train_size, batch)
+    epochs = [
+        torch.cat([batch_at(epoch * per_epoch + i, train_size, batch, seed) for i in range(per_epoch)])
+        for epoch in range(2)
+    ]
+    for order in epochs:
+        assert sorted(order.tolist()) == list(range(train_size))
+
+
+def test_minibatches_differ_between_epochs_and_seeds():
+    orders = [batch_at(step, 100, 50, seed).tolist() for step, seed in itertools.product((0, 2, 4), (0, 1))]
+    assert len({tuple(order) for order in orders}) == 6
+
+
+def test_cleanup_mlp_has_six_batches_an_epoch_the_last_of_262():
+    assert [len(batch_at(step, 2822, 512, 42)) for step in range(7)] == [512] * 5 + [262, 512]
+
+
+def test_published_splits_are_the_published_draws():
+    pairs = list(itertools.product(range(113), range(113)))
+    random.seed(4)
+    random.shuffle(pairs)
+    spec = resolve(override(read("nanda2023")[1], {"seed": "4"}))
+    found, rest = split(spec, 113**2)
+    assert {divmod(i, 113) for i in found.tolist()} == set(pairs[:3830])
+    assert len(set(found.tolist()) | set(rest.tolist())) == 113**2
+    spec = resolve(read("cleanup-mlp")[1])
+    np.random.seed(42)
+    assert set(split(spec, 9409)[0].tolist()) == set(np.random.permutation(9409)[:2822].tolist())
+
+
+def test_split_schemes_are_those_of_the_spec():
+    from typing import get_args
+
+    from latebloom.spec.run_spec import Split
+
+    assert set(get_args(Split.model_fields["scheme"].annotation)) == set(SPLIT_SCHEMES)
+
+
+@pytest.mark.parametrize("every", [1, 3, 10, 25, 200])
+def test_log_is_dense_early_and_never_sparser_than_asked(every):
+    steps = [step for step in range(5000) if log_due(step, every)]
+    gaps = np.diff(steps)
+    assert steps[0] == 0
+    assert gaps.max() == every
+    assert all(gap <= max(1, step / 10) for gap, step in zip(gaps, steps, strict=False))
+    assert checkpoint_due(0, every)
+    assert not checkpoint_due(every + 1, every) or every == 1
+
+
+def test_a_device_that_is_not_there():
+    spec = resolve(override(read("quick")[1], {"device": "cuda"}))
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here: nothing to refuse")
+    with pytest.raises(LatebloomError, match="PyTorch finds no GPU here; use --device cpu"):
+        Setup.of(spec)
+    with pytest.raises(LatebloomError, match="expected a device such as cpu, cuda or cuda:1, got 'gpu'"):
+        Setup.of(spec, "gpu")
+
+
+def test_a_checkpoint_of_another_network_is_refused():
+    made, other = setup(), setup(model__d_mlp="9")
+    with pytest.raises(ValueError, match=r"blocks\.0\.mlp\.W_in: expected"):
+        made.initial_state().replaced(1, other.initial_state().tensors())
+    with pytest.raises(ValueError, match="got one less"):
+        made.initial_state().replaced(1, {})
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_takes_a_step(name):
+    made = Setup.of(resolve(read(name)[1]))
+    state = update(made, made.initial_state())
+    assert state.step == 1
+    assert state.finite()
