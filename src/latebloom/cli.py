@@ -56,13 +56,16 @@ def run(
     """
     from latebloom.experiment import run_experiment
     from latebloom.spec import override, read, resolve
+    from latebloom.training.process import prepare_process
     from latebloom.views.report import write_report
     from latebloom.views.terminal import RunDisplay
 
     group, table = read(preset)
     changes = dict(settings or {}) | ({"device": device.split(":")[0]} if device else {})
     spec = resolve(override(table, changes))
-    _use_threads(threads)
+    if threads is not None and threads < 1:
+        raise LatebloomError(f"--threads: expected a number ≥ 1, got {threads}")
+    prepare_process(threads)
     console = Console(quiet=quiet or as_json, soft_wrap=True)
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
     with _Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
@@ -211,14 +214,6 @@ def _what(spec: dict[str, Any]) -> str:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
-
-
-def _use_threads(threads: int | None) -> None:
-    import torch
-
-    if threads is not None and threads < 1:
-        raise LatebloomError(f"--threads: expected a number ≥ 1, got {threads}")
-    torch.set_num_threads(threads or min(8, len(os.sched_getaffinity(0))))
 
 
 def _run_json(run: Run, report: Path) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def parts(examples: Examples) -> dict[str, Examples]:
         "in any order": examples.take(order[: min(7, len(order))]),
         "one": examples.take(order[:1]),
         "alone": third.alone(),
+        "twice each": Examples(third.tokens.repeat(2, 1), third.labels.repeat(2)),
     }
 
 
