@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def run_experiment(
     device: str | None = None,
     watch: Watcher = lambda step, row, timeline: None,
     interrupted: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = warnings.warn,
 ) -> Run:
     """Trains one run from wherever it stands to its end, and returns it; a finished run is returned as it is.
 
@@ -52,6 +54,7 @@ def run_experiment(
         device: which device of the spec's kind ("cuda:1").
         watch: told of every log row.
         interrupted: asked after every step; when it says so, the run is stored and stopped.
+        tell: told what the user should know and what stops nothing, such as a damaged checkpoint that is passed over.
 
     Raises:
         LatebloomError: the run cannot be set up, stored or gone on with.
@@ -63,16 +66,23 @@ def run_experiment(
     with RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps) as writer:
         if not writer.finished:
             _write_sources(spec, writer.folder)
-            _Session(setup, writer, watch, interrupted).run()
+            _Session(setup, writer, watch, interrupted, tell).run()
     return open_run(writer.folder)
 
 
 class _Session:
     """One sitting at one run, from its newest good checkpoint to its end or to an interruption."""
 
-    def __init__(self, setup: Setup, writer: RunWriter, watch: Watcher, interrupted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        writer: RunWriter,
+        watch: Watcher,
+        interrupted: Callable[[], bool],
+        tell: Callable[[str], None],
+    ) -> None:
         self.setup, self.spec, self.writer = setup, setup.spec, writer
-        self.watch, self.interrupted = watch, interrupted
+        self.watch, self.interrupted, self.tell = watch, interrupted, tell
         self.subject = measures.Subject(setup.task, setup.model, setup.examples, setup.train_index, setup.test_index)
         self.timeline = Timeline()
         self.row: dict[str, float] = {}
@@ -89,7 +99,10 @@ class _Session:
                 break
             if self.interrupted():
                 self.writer.stop("interrupted by its user")
-                raise InterruptedRunError(f"stopped at step {state.step} of {self.spec.steps}: all is stored")
+                raise InterruptedRunError(
+                    f"stopped at step {state.step} of {self.spec.steps}: all is stored, "
+                    "and the same command goes on from there"
+                )
         wall = time.perf_counter() - began
         timing = self.seconds | {"wall_s": wall, "train_s": wall - sum(self.seconds.values())}
         self._finish(state, timing | {"steps": state.step - start.step})
@@ -97,6 +110,8 @@ class _Session:
     def _start(self) -> tuple[TrainState, bool]:
         """The newest good checkpoint, or the initial state; and whether it is the former."""
         state, found = self.setup.initial_state(), self.writer.resume()
+        for message in self.writer.warnings:
+            self.tell(message)
         if found is None:
             return state, False
         try:

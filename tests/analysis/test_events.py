@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import polars as pl
 import pytest
 
@@ -91,7 +93,7 @@ def test_phases_cover_the_run_without_gaps(train, test, names):
     found = phases(find_events(log(train, test)), 190)
     assert [phase.name for phase in found] == names
     assert (found[0].start, found[-1].end) == (0, 190)
-    assert all(one.end == other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end == other.start for one, other in itertools.pairwise(found))
 
 
 def test_delay_as_difference_and_ratio():

@@ -1,4 +1,4 @@
-"""Settings of the whole process that make training faster; an application makes them, importing the package does not."""
+"""Settings of the whole process that make training faster; an application makes them, an import does not."""
 
 from __future__ import annotations
 

@@ -25,6 +25,9 @@ class RunDisplay:
         console: where to; a live display if it is a terminal, else plain lines.
         title: what is trained.
         total: the run's steps.
+
+    Attributes:
+        rows: log rows seen.
     """
 
     def __init__(self, console: Console, title: str, total: int) -> None:
@@ -40,6 +43,7 @@ class RunDisplay:
         self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
         self._began: tuple[float, int] | None = None
         self._said = 0.0
+        self.rows = 0
         self._events_said: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -56,6 +60,7 @@ class RunDisplay:
     def __call__(self, step: int, row: dict[str, float], timeline: Timeline) -> None:
         """Shows the newest row."""
         now = time.monotonic()
+        self.rows += 1
         if self._began is None:
             self._began = (now, step)
         self._announce(timeline)

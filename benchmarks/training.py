@@ -1,0 +1,165 @@
+"""The mainline's step time: ours against the ordinary ways to write it, and against the machine's own matrix products.
+
+    make bench            (or: python benchmarks/training.py --rounds 10 --threads 2)
+
+Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax) in
+the same process with the same settings, in turn, round after round; the ratios are medians over rounds. The settings
+that latebloom's command makes (memory kept, waiting threads asleep) hold for all variants, which favours the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; latebloom's command does the same
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from latebloom.spec import read, resolve
+from latebloom.training import Setup, gradients, update
+from latebloom.training.process import prepare_process
+from reference import dense_loop_logits
+
+STEPS = 5
+"""Steps of one variant in one round."""
+
+
+def ours(setup: Setup) -> Callable[[], None]:
+    """latebloom's loop."""
+    state = [setup.initial_state()]
+
+    def step() -> None:
+        state[0] = update(setup, state[0])
+
+    return step
+
+
+def ordinary(setup: Setup, forward: Callable, params: list, evaluate: bool) -> Callable[[], None]:
+    """The plain loop: forward, loss, backward, torch's AdamW and a warm-up; evaluating the test set if asked."""
+    optimiser = torch.optim.AdamW(params, lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(step / 10, 1))
+    tokens, labels = setup.examples.tokens, setup.examples.labels
+    train, test = ((tokens[index], labels[index]) for index in (setup.train_index, setup.test_index))
+
+    def loss(part: tuple) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(forward(part[0]).double(), part[1])
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss(train).backward()
+        optimiser.step()
+        schedule.step()
+        if evaluate:
+            with torch.no_grad():
+                loss(test)
+
+    return step
+
+
+def dense(setup: Setup, evaluate: bool) -> Callable[[], None]:
+    """Nanda et al.'s network as a notebook writes it: every position of every example."""
+    params = {name: tensor.clone().requires_grad_() for name, tensor in setup.initial_state().params.items()}
+    return ordinary(setup, lambda tokens: dense_loop_logits(params, tokens, 4), list(params.values()), evaluate)
+
+
+def transformer_lens(setup: Setup) -> Callable[[], None] | None:
+    """TransformerLens' model in the plain loop; None when it is not installed (extra `interp`)."""
+    try:
+        from transformer_lens import HookedTransformerConfig
+        from transformer_lens.model_bridge import TransformerBridge
+    except ImportError:
+        return None
+    config = HookedTransformerConfig(
+        n_layers=1, n_heads=4, d_model=128, d_head=32, d_mlp=512, act_fn="relu", normalization_type=None,
+        d_vocab=114, d_vocab_out=114, n_ctx=3, init_weights=True, device="cpu", seed=0,
+    )  # fmt: skip
+    model = TransformerBridge.boot_native(config)
+    return ordinary(setup, lambda tokens: model(tokens)[:, -1], list(model.parameters()), evaluate=False)
+
+
+def matrix_rate() -> float:
+    """Multiply-adds a second of a large float32 matrix product, the best of several."""
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    a @ b
+    return 2048**3 / min(timed(lambda: a @ b) for _ in range(8))
+
+
+def timed(call: Callable[[], object]) -> float:
+    before = time.perf_counter()
+    call()
+    return time.perf_counter() - before
+
+
+def multiply_adds(call: Callable[[], object]) -> int:
+    """Multiply-adds of the matrix products that a call makes."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() // 2
+
+
+def measure(variants: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds a step of every variant in every round."""
+    for step in variants.values():
+        step()
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, step in variants.items():
+            seconds[name].append(timed(lambda step=step: [step() for _ in range(STEPS)]) / STEPS)
+    return seconds
+
+
+def print_profile(setup: Setup, step: Callable[[], None]) -> None:
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(STEPS):
+            step()
+    rows = sorted(seen.key_averages(), key=lambda row: -row.self_cpu_time_total)
+    total = sum(row.self_cpu_time_total for row in rows)
+    print("\nwhere our step's time goes (self time of each operation)")
+    for row in rows[:14]:
+        print(f"  {row.self_cpu_time_total / total:6.1%}  {row.count // STEPS:4d}×  {row.key}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="time one training step of the mainline")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=None)
+    words = parser.parse_args()
+    prepare_process(words.threads)
+    setup = Setup.of(resolve(read("nanda2023")[1]))
+    variants = {
+        "ours": ours(setup),
+        "(a) ordinary dense loop": dense(setup, evaluate=False),
+        "(b) the same, test set every step": dense(setup, evaluate=True),
+    }
+    lens = transformer_lens(setup)
+    if lens is not None:
+        variants["(c) TransformerLens' model"] = lens
+    seconds = measure(variants, words.rounds)
+    rate = matrix_rate()
+    params = setup.initial_state().params
+    products = multiply_adds(lambda: gradients(setup, params, setup.train))
+    print(f"mainline, {torch.get_num_threads()} threads, {words.rounds} rounds of {STEPS} steps")
+    print(f"{'':36}{'ms a step':>10}{'least':>8}{'ratio to ours':>15}")
+    for name, times in seconds.items():
+        ratio = statistics.median(t / o for t, o in zip(times, seconds["ours"], strict=True))
+        print(f"{name:36}{statistics.median(times) * 1e3:10.1f}{min(times) * 1e3:8.1f}{ratio:15.2f}")
+    floor = products / rate
+    mine = statistics.median(seconds["ours"])
+    print(f"{'(d) our matrix products alone':36}{floor * 1e3:10.1f}{'':8}{floor / mine:15.2f}")
+    print(f"    {products / 1e9:.3f} G multiply-adds at {rate / 1e9:.0f} G/s, the rate of a 2048³ product here")
+    if lens is None:
+        print("(c) is left out: TransformerLens is not installed (pip install 'latebloom[interp]')")
+    print_profile(setup, variants["ours"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The command line as a user types it: what is printed, the exit code, and that nothing gives a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import latebloom
+from latebloom import cli
+from latebloom.spec import presets
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "--task.p=7",
+    "--model.d-model=8",
+    "--model.n-heads=2",
+    "--model.d-mlp=8",
+    "--steps=40",
+    "--checkpoints.every=10",
+]
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs `latebloom …` in this process, in an empty folder; returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["latebloom", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
+
+
+def test_run_then_ls_then_report_then_run_again(command, tmp_path):
+    code, out, err = command("run", *SMALL)
+    assert (code, err) == (0, "")
+    report = Path(out.split("Report: ")[1].strip())
+    assert report.is_file()
+    assert "<html" in report.read_text("utf-8")
+    code, out, _ = command("ls")
+    assert code == 0
+    assert report.parent.name in out
+    assert "done" in out
+    assert "modular add 7 · transformer" in out
+    code, out, _ = command("report", report.parent.name)
+    assert (code, Path(out.strip()).resolve()) == (0, report.resolve())
+    before = (report.parent / "manifest.json").read_bytes()
+    code, out, _ = command("run", *SMALL)
+    assert code == 0
+    assert "already finished" in out
+    assert (report.parent / "manifest.json").read_bytes() == before
+
+
+def test_json_is_one_document(command):
+    code, out, err = command("run", *SMALL, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["last_step"] == 40
+    assert {event["name"] for event in found["events"]} == {"memorised", "grokked"}
+    assert Path(found["report"]).is_file()
+    code, out, _ = command("ls", "--json")
+    assert [row["state"] for row in json.loads(out)] == ["done"]
+
+
+def test_quiet_says_nothing(command):
+    assert command("run", *SMALL, "--quiet") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["run", "quikc"], 2, "no such preset: quikc; did you mean quick?"),
+        (["run", "--task.operation", "div", "--task.p", "60"], 2, "expected a prime p for div, got 60"),
+        (["run", "--model.n-heads", "5"], 2, "expected n_heads to divide d_model"),
+        (["run", "--optim.lr", "-1"], 2, "optim.lr: expected greater than or equal to 0, got -1"),
+        (["run", "--split.fraction", "1"], 2, "split.fraction: expected less than 1, got 1"),
+        (["run", "--model.d-mpl=3"], 2, "model.d_mpl: no such field; did you mean d_mlp?"),
+        (["run", "--seed"], 2, "--seed: expected a value after it"),
+        (["run", "--threads", "0"], 2, "--threads: expected a number ≥ 1, got 0"),
+        (["run", "--device", "gpu"], 2, "device: expected 'cpu' or 'cuda', got 'gpu'"),
+        (["run", "none.toml"], 2, "none.toml could not be read: No such file or directory"),
+        (["run", "--rns", "x"], 2, "Unknown option"),
+        (["rn"], 2, "Unknown command"),
+        (["ls", "--seed", "3"], 2, "only `latebloom run` and `latebloom spec` take a spec's fields"),
+        (["report", "nothing"], 2, "There is no run 'nothing'"),
+    ],
+)
+def test_bad_input_gives_one_clear_message(command, words, code, message):
+    found, out, err = command(*words)
+    assert found == code
+    assert message in " ".join((out + err).split())
+    assert not Path("runs").exists()
+
+
+def test_a_syntax_error_in_a_spec_file(command, tmp_path):
+    (tmp_path / "mine.toml").write_text(presets()["quick"].replace("steps =", "steps ="[:-1]), "utf-8")
+    code, _, err = command("run", "mine.toml")
+    assert code == 2
+    assert "mine.toml: expected TOML, got a syntax error" in err
+
+
+def test_spec_prints_a_file_that_runs(command, tmp_path):
+    code, out, _ = command("spec", "quick", *SMALL)
+    assert code == 0
+    (tmp_path / "mine.toml").write_text(out, "utf-8")
+    assert command("run", "mine.toml", "--quiet")[0] == 0
+    assert list(Path("runs/mine").iterdir())
+    code, out, _ = command("spec", "--schema")
+    assert json.loads(out)["properties"]["task"]
+
+
+@pytest.mark.parametrize("words", [["presets"], ["tasks"], ["models"], ["optimisers"], ["measures"]])
+def test_listings(command, words):
+    code, out, _ = command(*words)
+    assert code == 0
+    assert len(out.splitlines()) > 3
+    code, out, _ = command(*words, "--json")
+    assert json.loads(out)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder(command, tmp_path):
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    code, _, err = command("run", *SMALL, "--runs", str(folder))
+    assert code == 2
+    assert "Permission denied" in err
+
+
+def test_a_runs_folder_that_is_a_file(command, tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    code, _, err = command("run", *SMALL, "--runs", "file")
+    assert code == 2
+    assert "file" in err
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A real disk of 200 kB; needs the right to mount."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("mounting a small disk is not allowed here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(command, tiny_disk):
+    words = ("run", *SMALL, "--steps", "500", "--runs", str(tiny_disk))
+    code, _, err = command(*words)
+    assert code == 2
+    assert "No space left on device" in err
+    assert "safe" in err
+    folder = next((tiny_disk / "quick").iterdir())
+    assert latebloom.open(folder).checkpoints
+    subprocess.run(["mount", "-o", "remount,size=20m", tiny_disk], check=True)
+    assert command(*words)[0] == 0
+    assert latebloom.open(folder).state == "done"
+
+
+def process(*words: str, cwd: Path) -> subprocess.Popen:
+    binary = Path(sys.executable).with_name("latebloom")
+    return subprocess.Popen([binary, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
+    running = process("run", *SMALL, "--steps", "200000", "--threads", "1", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/quick/*/checkpoints/step-00000010*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "Traceback" not in out + err
+    assert "all is stored" in err
+    assert "the same command goes on from there" in err
+    assert latebloom.open(next(tmp_path.glob("runs/quick/*"))).state == "stopped"
+
+
+def test_help_does_not_import_torch():
+    code = """
+import sys
+from latebloom import cli
+sys.argv = ["latebloom", "--help"]
+try:
+    cli.main()
+except SystemExit:
+    print("torch" in sys.modules, "polars" in sys.modules)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "False False"
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    script = f"{Path(sys.executable).with_name('latebloom')} measures | head -n 1"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == ""
+    assert "train_loss" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--task.name", "own_task.py:SumOfSquares"],
+        ["--model.name", "own_model.py:Bilinear", "--task.equation", "a b"],
+    ],
+)
+def test_examples_run_through_the_same_path(command, tmp_path, words):
+    for file in ("own_task.py", "own_model.py"):
+        (tmp_path / file).write_bytes((ROOT / "examples" / file).read_bytes())
+    code, out, err = command("run", *words, "--task.p", "7", "--steps", "30")
+    assert (code, err) == (0, "")
+    folder = Path(out.split("Report: ")[1].strip()).parent
+    kind, name = words[0][2:].split(".")[0], words[1].split(":")[0]
+    assert (folder / f"{kind}-{name}").read_bytes() == (ROOT / "examples" / name).read_bytes()
+    assert latebloom.open(folder).spec["sources"][kind]

@@ -1,0 +1,253 @@
+"""The main path from end to end, undisturbed and disturbed."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+import latebloom
+from latebloom import measures
+from latebloom.analysis import find_events
+from latebloom.experiment import DivergedError, InterruptedRunError, run_experiment
+from latebloom.spec import RunSpec, override, read, resolve
+from latebloom.store import StoreError
+from latebloom.training import Setup, log_due, update
+from twins import assert_twins
+
+SMALL = {
+    "task.p": "7",
+    "model.d_model": "8",
+    "model.n_heads": "2",
+    "model.d_mlp": "8",
+    "steps": "60",
+    "log.every": "3",
+    "checkpoints.every": "10",
+}
+
+
+def small(**changes: str) -> RunSpec:
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    return resolve(override(read("quick")[1], SMALL | named))
+
+
+def test_what_is_stored_is_what_the_network_was(tmp_path):
+    spec = small(batch="5")
+    run = run_experiment(spec, tmp_path, "group")
+    assert run.state == "done"
+    assert run.folder == tmp_path / "group" / spec.run_id
+    steps = run.scalars["step"].to_list()
+    assert steps == [s for s in range(61) if log_due(s, 3) or s == 60]
+    assert run.checkpoints == [0, 10, 20, 30, 40, 50, 60]
+    setup = Setup.of(spec)
+    subject = measures.Subject(setup.task, setup.model, setup.examples, setup.train_index, setup.test_index)
+    state = setup.initial_state()
+    while state.step < 60:
+        if state.step in run.checkpoints:
+            stored = run.params(state.step)
+            assert all(torch.equal(stored[name], tensor) for name, tensor in state.params.items())
+        if state.step in steps:
+            values = measures.take(measures.Probe(subject, state.params))
+            row = run.scalars.filter(pl.col("step") == state.step).row(0, named=True)
+            for name, value in values.items():
+                if isinstance(value, float):
+                    assert row[name] == value, name
+                else:
+                    assert (run.arrays[name].sel(step=state.step) == value).all(), name
+        state = update(setup, state)
+    assert run.events == [event.to_json() | listed(event) for event in find_events(run.scalars)]
+    assert latebloom.open(run.folder).summary["final"] == {
+        name: value for name, value in run.scalars.row(-1, named=True).items() if name not in ("run", "step")
+    }
+
+
+def listed(event) -> dict:
+    """JSON has no tuples."""
+    import json
+
+    return json.loads(json.dumps(event.to_json()))
+
+
+def test_a_finished_run_is_returned_as_it_is(tmp_path):
+    spec, rows = small(), []
+    first = run_experiment(spec, tmp_path, "group")
+    before = (first.folder / "scalars.parquet").stat().st_mtime_ns
+    again = run_experiment(spec, tmp_path, "group", watch=lambda *row: rows.append(row))
+    assert (again.folder / "scalars.parquet").stat().st_mtime_ns == before
+    assert rows == []
+
+
+@pytest.mark.parametrize("batch", ["full", "5"])
+@pytest.mark.parametrize("step", [1, 10, 17, 57])
+def test_an_interrupted_run_ends_as_its_twin(tmp_path, batch, step):
+    spec = small(batch=batch)
+    asked = [False]
+
+    def watch(at, row, timeline):
+        asked[0] = asked[0] or at >= step
+
+    with pytest.raises(InterruptedRunError, match="all is stored"):
+        run_experiment(spec, tmp_path / "a", "group", watch=watch, interrupted=lambda: asked[0])
+    stopped = latebloom.open(tmp_path / "a" / "group" / spec.run_id)
+    assert stopped.state == "stopped"
+    assert stopped.checkpoints[-1] >= step
+    resumed = run_experiment(spec, tmp_path / "a", "group")
+    twin = run_experiment(spec, tmp_path / "b", "group")
+    assert_twins(resumed.folder, twin.folder)
+
+
+def test_interrupted_between_log_rows(tmp_path):
+    spec, calls = small(log__every="20"), [0]
+
+    def interrupted():
+        calls[0] += 1
+        return calls[0] > 33
+
+    with pytest.raises(InterruptedRunError, match="stopped at step"):
+        run_experiment(spec, tmp_path / "a", "group", interrupted=interrupted)
+    resumed = run_experiment(spec, tmp_path / "a", "group")
+    twin = run_experiment(spec, tmp_path / "b", "group")
+    assert_twins(resumed.folder, twin.folder)
+
+
+def test_divergence_is_recorded_with_its_step_and_reason(tmp_path):
+    spec = small(optim__lr="100", optim__weight_decay="1000", schedule__warmup="0", steps="400")
+    with pytest.raises(DivergedError, match=r"a weight is no longer finite at step .* try a lower optim\.lr"):
+        run_experiment(spec, tmp_path, "group")
+    run = latebloom.open(tmp_path / "group" / spec.run_id)
+    assert run.state == "failed"
+    assert "no longer finite" in (run.status.error or "")
+    assert len(run.scalars) > 1
+
+
+def test_a_run_ends_some_steps_after_an_event_when_asked(tmp_path):
+    spec = small(stop__event="memorised", stop__after="50", steps="4000", task__p="5", split__fraction="0.2")
+    run = run_experiment(spec, tmp_path, "group")
+    memorised = run.events[0]["found"]["step"]
+    assert memorised is not None
+    last = run.scalars["step"][-1]
+    assert memorised + 50 <= last < 4000
+    assert last == next(s for s in range(memorised + 50, 4001) if log_due(s, 3))
+    assert run.checkpoints[-1] == last
+    assert run_experiment(spec, tmp_path, "group").summary["last_step"] == last
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_used(tmp_path):
+    spec, asked = small(), [False]
+
+    def watch(at, row, timeline):
+        asked[0] = at >= 45
+
+    with pytest.raises(InterruptedRunError):
+        run_experiment(spec, tmp_path / "a", "group", watch=watch, interrupted=lambda: asked[0])
+    folder = tmp_path / "a" / "group" / spec.run_id / "checkpoints"
+    *_, before, newest = sorted(folder.iterdir())
+    newest.write_bytes(newest.read_bytes()[:-7])
+    flipped = bytearray(before.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    before.write_bytes(flipped)
+    told = []
+    resumed = run_experiment(spec, tmp_path / "a", "group", tell=told.append)
+    assert [Path(newest).name in told[0], Path(before).name in told[1]] == [True, True]
+    twin = run_experiment(spec, tmp_path / "b", "group")
+    assert_twins(resumed.folder, twin.folder)
+
+
+def test_two_writers(tmp_path):
+    spec, messages = small(), []
+
+    def watch(at, row, timeline):
+        if at == 30:
+            with pytest.raises(StoreError, match="being written") as caught:
+                run_experiment(spec, tmp_path, "group")
+            messages.append(str(caught.value))
+
+    run_experiment(spec, tmp_path, "group", watch=watch)
+    assert len(messages) == 1
+
+
+CHILD = """
+import sys
+from latebloom.cli import main
+sys.argv = ["latebloom", "run", *sys.argv[1:]]
+main()
+"""
+
+
+def start(runs: Path, *words: str) -> subprocess.Popen:
+    settings = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
+    command = [
+        sys.executable,
+        "-c",
+        CHILD,
+        "quick",
+        "--runs",
+        str(runs),
+        "--threads",
+        "1",
+        "--quiet",
+        *settings,
+        *words,
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", ["full", "5"])
+def test_twenty_kills_at_random_moments(tmp_path, batch):
+    """`kill -9` of the real command at random moments, a reader beside it: the end is bit-identical to the twin's."""
+    words = ("--batch", batch, "--steps", "6000", "--checkpoints.every", "100", "--log.every", "5")
+    finish(start(tmp_path / "twin", *words))
+    rng, kills, seen = random.Random(batch), 0, 0
+    folder = tmp_path / "killed" / "quick"
+    while kills < 20:
+        process = start(tmp_path / "killed", *words)
+        deadline = time.monotonic() + rng.uniform(2.0, 4.5)
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+            if folder.exists() and (found := [f for f in folder.iterdir() if (f / "spec.json").exists()]):
+                steps = latebloom.open(found[0]).scalars["step"]
+                assert steps.is_sorted()
+                assert steps.is_unique().all()
+                seen = max(seen, len(steps))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    assert kills == 20, f"the run ended after {kills} kills: make it longer"
+    finish(start(tmp_path / "killed", *words))
+    assert seen > 100
+    ids = [next((tmp_path / name / "quick").iterdir()) for name in ("twin", "killed")]
+    assert_twins(*ids)
+
+
+def test_one_kill_in_the_middle(tmp_path):
+    """The quick form of the twenty kills."""
+    words = ("--steps", "1500", "--checkpoints.every", "50")
+    process = start(tmp_path / "killed", *words)
+    folder = tmp_path / "killed" / "quick"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(folder.glob("*/checkpoints/step-00000100*")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    killed = next(folder.iterdir())
+    assert latebloom.open(killed).state == "interrupted"
+    assert len(latebloom.open(killed).scalars) > 10
+    finish(start(tmp_path / "killed", *words))
+    finish(start(tmp_path / "twin", *words))
+    assert_twins(killed, tmp_path / "twin" / "quick" / killed.name)
