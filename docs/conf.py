@@ -1,6 +1,10 @@
 """Sphinx builds these pages without the network: no intersphinx, no remote images."""
 
+from pathlib import Path
+
 from latebloom import __version__
+from latebloom.measures import MEASURES
+from latebloom.spec import REGISTRIES, about, describe, presets
 
 project = "latebloom"
 author = "latebloom authors"
@@ -8,9 +12,54 @@ copyright = "latebloom authors"
 release = version = __version__
 
 extensions = ["myst_parser"]
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = f"latebloom {release}"
+
+HERE = Path(__file__).parent
+
+
+def measures_page() -> str:
+    """The dictionary of measures, from their records."""
+    lines = ["# Measures", "", "Every number that latebloom logs. `latebloom measures` prints the same.", ""]
+    for measure in MEASURES:
+        lines += [f"## {measure.name}", "", (measure.compute.__globals__["__doc__"] or "").strip(), ""]
+        for record in measure.records:
+            axes = f", over {', '.join(record.axes)}" if record.axes else ""
+            lines += [f"### {record.title}", "", f"`{record.name}`, in {record.units}{axes}", ""]
+            for name in ("formula", "variant", "source", "disputes"):
+                if text := getattr(record, name):
+                    lines += [f"{name.capitalize()}\n: {text}", ""]
+    return "\n".join(lines)
+
+
+def specs_page() -> str:
+    """Presets and the fields of everything built in."""
+    lines = [
+        "# Specs and presets",
+        "",
+        "`latebloom spec PRESET` prints a preset with every default filled in, `latebloom spec --schema` the JSON Schema.",
+        "",
+    ]
+    for name, text in presets().items():
+        body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+        lines += [f"## {name}", "", about(text), "", "```toml", body.strip(), "```", ""]
+    titles = {"task": "Tasks", "model": "Architectures", "optim": "Optimisers"}
+    for kind in REGISTRIES:
+        lines += [f"## {titles[kind]}", ""]
+        for name, part in describe(kind).items():
+            lines += [f"### {name}", "", part["description"], ""]
+            lines += ["| field | default | values | meaning |", "|---|---|---|---|"]
+            for field, facts in part["fields"].items():
+                values = facts["values"].replace("|", "\\|")
+                lines.append(f"| `{kind}.{field}` | `{facts['default']}` | {values} | {facts['description']} |")
+            lines.append("")
+    return "\n".join(lines)
+
+
+# generated pages stand beside the written ones and are ignored by git
+(HERE / "measures.md").write_text(measures_page(), "utf-8")
+(HERE / "specs.md").write_text(specs_page(), "utf-8")

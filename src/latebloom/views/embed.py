@@ -1,0 +1,125 @@
+"""The numbers that a report carries: curves as JSON, arrays as little-endian float32 in base64."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import xarray
+
+from latebloom.analysis import Event, Phase
+from latebloom.views.figures import Figure, Figures
+from latebloom.views.thinning import rows_to_keep, steps_to_keep
+
+ARRAY_BYTES = 300_000
+"""Of one array, as float32; beyond it steps are left out."""
+
+
+def page_data(
+    scalars: pl.DataFrame,
+    arrays: xarray.Dataset,
+    figures: Figures,
+    events: Sequence[Event],
+    phases: Sequence[Phase],
+) -> dict[str, Any]:
+    """Everything the page's scripts draw.
+
+    Args:
+        scalars: of one run, by ascending step.
+        arrays: of the same run.
+        figures: what will be drawn; no other column is carried.
+        events: their steps are kept when rows are thinned out.
+        phases: in order.
+
+    Returns:
+        Plain data; `notes` says in words what was left out of the drawing.
+    """
+    steps = scalars["step"].to_numpy() if "step" in scalars.columns else np.zeros(0, np.int64)
+    names = [line.name for figure in figures.all for line in figure.lines]
+    columns = {name: _numbers(scalars[name]) for name in names}
+    crossings = [c for event in events for c in (event.found, *event.sensitivity)]
+    always = [step for c in crossings if c.step is not None for step in (c.step, *(c.interval or ()))]
+    kept = rows_to_keep(steps, list(columns.values()), always)
+    notes = [_not_finite(scalars, name, column) for name, column in columns.items()]
+    if len(kept) < len(steps):
+        notes.append(
+            f"Curves show {len(kept)} of {len(steps)} log rows, each stretch's least and greatest values among them."
+        )
+    packed = {}
+    for figure in figures.all:
+        if figure.array:
+            packed[figure.array], note = _packed(arrays[figure.array])
+            notes.append(note)
+    return {
+        "steps": steps[kept].tolist(),
+        "curves": {name: [_short(v) for v in column[kept].tolist()] for name, column in columns.items()},
+        "arrays": packed,
+        "figures": [figure.to_json() for figure in figures.all],
+        "phases": [{"name": p.name, "title": p.title, "start": p.start, "end": p.end} for p in phases],
+        "events": [_mark(event) for event in events if event.found.step is not None],
+        "notes": [note for note in notes if note],
+    }
+
+
+def _numbers(column: pl.Series) -> np.ndarray:
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _short(value: float) -> float | int | None:
+    """Six digits: more than a screen shows; None where there is no finite number, which JSON cannot hold."""
+    if not np.isfinite(value):
+        return None
+    rounded = float(f"{value:.6g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+
+
+def _not_finite(scalars: pl.DataFrame, name: str, column: np.ndarray) -> str:
+    bad = int((~np.isfinite(column)).sum()) - scalars[name].null_count()
+    return f"{name}: {bad} of {len(column)} values are not finite, and leave gaps." if bad else ""
+
+
+def _packed(array: xarray.DataArray) -> tuple[dict[str, Any], str]:
+    steps = array["step"].values if "step" in array.coords else np.arange(array.shape[0])
+    width = array.shape[1]
+    kept = steps_to_keep(steps, max(ARRAY_BYTES // (4 * max(width, 1)), 8))
+    axis = str(array.dims[1])
+    labels = array[axis].values.tolist() if axis in array.coords else list(range(width))
+    data = np.ascontiguousarray(array.values[kept], dtype="<f4").tobytes()
+    note = ""
+    if len(kept) < len(steps):
+        note = f"{array.name} is shown at {len(kept)} of the {len(steps)} steps at which it was logged."
+    described = {"steps": steps[kept].tolist(), "axis": axis, "labels": [_label(x) for x in labels]}
+    return described | {"data": base64.b64encode(data).decode("ascii")}, note
+
+
+def _label(value: Any) -> str | int:
+    return value if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _mark(event: Event) -> dict[str, Any]:
+    found = event.found
+    return {
+        "name": event.name,
+        "title": event.title,
+        "measure": event.measure,
+        "threshold": found.threshold,
+        "step": found.step,
+        "interval": list(found.interval) if found.interval else None,
+    }
+
+
+def describe(figure: Figure, data: dict[str, Any]) -> str:
+    """A figure in words, for those who do not see it: where each curve begins and ends."""
+    parts = []
+    for line in figure.lines:
+        values = [(s, v) for s, v in zip(data["steps"], data["curves"][line.name], strict=True) if v is not None]
+        if values:
+            (first, a), (last, b) = values[0], values[-1]
+            parts.append(f"{line.label} from {a:.3g} at step {first} to {b:.3g} at step {last}")
+    if figure.array:
+        packed = data["arrays"][figure.array]
+        parts.append(f"{len(packed['labels'])} values along {packed['axis']} at {len(packed['steps'])} steps")
+    return f"{figure.title} ({figure.unit}): {'; '.join(parts)}."

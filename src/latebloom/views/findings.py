@@ -1,0 +1,155 @@
+"""What a run's events say, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from latebloom.analysis import Crossing, Event, delay
+
+NARROW = "\u202f"
+
+
+def count(number: int) -> str:
+    """A whole number with its digits in threes: 12 345."""
+    return f"{number:,}".replace(",", NARROW)
+
+
+def brief(number: float) -> str:
+    """A number in few digits: 39, 3.9, 0.0021, 6.5e-08."""
+    return count(round(number)) if 10 <= abs(number) < 1e6 else f"{number:.2g}"
+
+
+def event_from_json(data: Mapping[str, Any]) -> Event:
+    """The event that `Event.to_json` wrote; what a newer version added is left aside."""
+    found, *others = (_crossing(c) for c in (data.get("found") or {}, *(data.get("sensitivity") or ())))
+    name, title, measure, rule = (str(data.get(key, "")) for key in ("name", "title", "measure", "rule"))
+    return Event(name, title, measure, rule, found, tuple(others))
+
+
+def _crossing(data: Mapping[str, Any]) -> Crossing:
+    interval = data.get("interval")
+    return Crossing(
+        float(data.get("threshold", "nan")),
+        data.get("step"),
+        (int(interval[0]), int(interval[1])) if interval else None,
+        data.get("censored_at"),
+        str(data.get("reason", "")),
+    )
+
+
+def headline(events: Sequence[Event], last: int | None) -> str:
+    """What happened, in one sentence.
+
+    Args:
+        events: those that were looked for.
+        last: the last step logged; None when nothing was.
+    """
+    if last is None:
+        return "Nothing was logged yet."
+    found = {event.name: event.found for event in events}
+    if not {"memorised", "grokked"} <= set(found):
+        return f"Logged up to step {count(last)}; without accuracies there are no events to tell."
+    memorised, grokked = found["memorised"].step, found["grokked"].step
+    if memorised is None and grokked is None:
+        return f"Neither memorised nor generalised by step {count(last)}."
+    if grokked is None:
+        return f"Memorised by step {count(memorised or 0)}; not generalised by step {count(last)}."
+    if memorised is None:
+        return f"Generalised by step {count(grokked)}; the training set not memorised by step {count(last)}."
+    if grokked <= memorised:
+        return f"Generalised by step {count(grokked)}, no later than memorised (step {count(memorised)}): no grokking."
+    ratio = delay(list(events))["ratio"]
+    later = f", {brief(ratio)}\u00a0× as many steps" if ratio else ""
+    return f"Memorised by step {count(memorised)}; generalised by step {count(grokked)}{later}."
+
+
+def details(events: Sequence[Event]) -> list[str]:
+    """How sure the headline is: one sentence for each event."""
+    return [_detail(event) for event in events]
+
+
+def _detail(event: Event) -> str:
+    found, name = event.found, event.title
+    if found.step is None:
+        seen = "" if found.censored_at is None else f" by step {count(found.censored_at)}"
+        return f"{name}: not seen{seen} ({event.rule}). It is censored there: it may come later, it is not never."
+    text = f"{name}{_between(found)} ({event.rule})"
+    return f"{text}. {_elsewhere(event)}".rstrip()
+
+
+def _elsewhere(event: Event) -> str:
+    others = sorted(event.sensitivity, key=lambda crossing: crossing.threshold)
+    if not others:
+        return ""
+    said = [f"step {count(c.step)}" if c.step is not None else "not seen" for c in (others[0], others[-1])]
+    return f"At ≥ {others[0].threshold:g}: {said[0]}; at ≥ {others[-1].threshold:g}: {said[1]}."
+
+
+def _between(found: Crossing) -> str:
+    if found.interval is None or found.interval[0] == found.interval[1]:
+        return f" by step {count(found.step or 0)}, the first that was logged"
+    return f" between steps {count(found.interval[0])} and {count(found.interval[1])}"
+
+
+def delay_range(events: Sequence[Event]) -> str:
+    """The delay with what the intervals of both events allow; "" where it is not known.
+
+    A crossing lies anywhere between two log rows, so the difference and the ratio are known only up to that.
+    """
+    found = {event.name: event.found for event in events}
+    if not {"memorised", "grokked"} <= set(found):
+        return ""
+    first, then = found["memorised"].interval, found["grokked"].interval
+    both = delay(list(events))
+    if first is None or then is None or both["steps"] <= 0:
+        return ""
+    text = f"Delay: {count(both['steps'])} steps ({count(then[0] - first[1])} to {count(then[1] - first[0])})"
+    if first[0] > 0:
+        text += f", a ratio of {both['ratio']:.3g} ({then[0] / first[1]:.3g} to {then[1] / first[0]:.3g})"
+    return text + ", as far as the log's gaps tell."
+
+
+def setting(spec: Mapping[str, Any]) -> str:
+    """The set-up in few words: network, optimiser, data."""
+    parts = [_model(spec.get("model")), _optimiser(spec.get("optim")), _data(spec)]
+    return " · ".join(part for part in parts if part)
+
+
+def task_title(spec: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """The task as the run called it, else its name and settings."""
+    task = spec.get("task")
+    if summary.get("title"):
+        return str(summary["title"])
+    if not isinstance(task, Mapping):
+        return "a run"
+    return ", ".join(str(v) if k in ("name", "operation") else f"{k} {v}" for k, v in task.items())
+
+
+def _model(model: Any) -> str:
+    if not isinstance(model, Mapping):
+        return ""
+    if model.get("name") == "transformer":
+        sizes = [("width", model.get("d_model")), ("heads", model.get("n_heads")), ("neurons", model.get("d_mlp"))]
+        written = [f"width {n}" if word == "width" else f"{n} {word}" for word, n in sizes if n]
+        return ", ".join([f"{model.get('n_layers', '?')}-layer transformer", *written])
+    if model.get("name") == "mlp":
+        return f"MLP, hidden widths {', '.join(map(str, model.get('widths') or ['?']))}"
+    return str(model.get("name", ""))
+
+
+def _optimiser(optim: Any) -> str:
+    if not isinstance(optim, Mapping):
+        return ""
+    name = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}.get(str(optim.get("name")), str(optim.get("name", "")))
+    told = [("lr", "lr"), ("weight_decay", "weight decay")]
+    values = [(word, optim.get(key)) for key, word in told]
+    return ", ".join([name, *(f"{word} {value:g}" for word, value in values if isinstance(value, int | float))])
+
+
+def _data(spec: Mapping[str, Any]) -> str:
+    split, batch = spec.get("split"), spec.get("batch")
+    share = split.get("fraction") if isinstance(split, Mapping) else None
+    words = [f"{100 * share:.3g} % of the pairs trained on" if isinstance(share, int | float) else ""]
+    words.append("full batch" if batch == "full" else f"batches of {batch}" if batch else "")
+    return ", ".join(word for word in words if word)

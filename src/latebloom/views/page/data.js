@@ -1,0 +1,32 @@
+// What the page carries, decoded.
+
+export function readData(element) {
+  const data = JSON.parse(element.textContent);
+  for (const array of Object.values(data.arrays)) array.values = floats(array.data);
+  return data;
+}
+
+function floats(base64) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+}
+
+// The row of an array in force at a step: the last one at or before it, else the first.
+export function rowAt(steps, step) {
+  let low = 0;
+  let high = steps.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (steps[middle] <= step) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+// The row nearest to a place on the axis.
+export function nearestRow(steps, wanted, place) {
+  const low = rowAt(steps, wanted);
+  const next = Math.min(low + 1, steps.length - 1);
+  return place(steps[next]) - place(wanted) < place(wanted) - place(steps[low]) ? next : low;
+}

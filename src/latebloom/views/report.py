@@ -1,0 +1,188 @@
+"""One self-contained HTML file of one run: what happened, the figures, the definitions, and where it comes from."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import tempfile
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from latebloom import __version__
+from latebloom.analysis import Event, find_events, phases
+from latebloom.errors import LatebloomError
+from latebloom.views import findings, tables
+from latebloom.views.embed import describe, page_data
+from latebloom.views.figures import AXES, Figure, choose
+from latebloom.views.markup import Html, join, json_for_script, tag
+
+if TYPE_CHECKING:
+    import polars as pl
+    import xarray
+
+    from latebloom.store import Run
+
+PAGE = files("latebloom.views") / "page"
+SCRIPTS = ("format", "data", "timeline", "scales", "svg", "frame", "lines", "stack", "heat", "player", "report")
+"""ES modules in the order of their imports; in the page they are one script, their import and export words left out."""
+
+
+def write_report(run: Run) -> Path:
+    """Write `report.html` into the run's folder, whole or not at all.
+
+    Args:
+        run: finished or not; of an unfinished one, what has been logged so far.
+
+    Returns:
+        The file.
+
+    Raises:
+        LatebloomError: the folder cannot be written.
+    """
+    page, path = render_report(run), run.folder / "report.html"
+    try:
+        handle, unfinished = tempfile.mkstemp(dir=run.folder, prefix=".report-", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(page)
+            Path(unfinished).chmod(0o644)
+            os.replace(unfinished, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(unfinished)
+            raise
+    except OSError as error:
+        raise LatebloomError(
+            f"The report {path} cannot be written ({error.strerror}): see to the disk and to the folder's permissions, "
+            "and run `latebloom report` again."
+        ) from error
+    return path
+
+
+def render_report(run: Run) -> str:
+    """The report as HTML: no file beside it, nothing fetched from anywhere.
+
+    Args:
+        run: finished or not.
+    """
+    scalars, arrays, left_out = _one_run(run.scalars, run.arrays)
+    events = [findings.event_from_json(event) for event in run.events]
+    if not events and "step" in scalars.columns:
+        events = find_events(scalars)
+    last = int(scalars["step"][-1]) if len(scalars) else None
+    figures = choose(scalars, arrays)
+    data = page_data(scalars, arrays, figures, events, phases(events, last or 0))
+    notes = [*left_out, *data.pop("notes")]
+    if figures.undrawn:
+        notes.append(f"Logged, but not drawn: {', '.join(figures.undrawn)}.")
+    names = [n for n in (*scalars.columns, *map(str, arrays.data_vars)) if n not in AXES]
+    style, script = _text("report.css"), bundle()
+    summary, spec = run.summary, run.spec
+    timing = {"timing": summary["timing"]} if summary.get("timing") else {}
+    title = findings.task_title(spec, summary)
+    drawn = {
+        part: join(*(_figure(figure, data) for figure in getattr(figures, part)))
+        for part in ("learning", "scale", "spectra", "more")
+    }
+    return Template(_text("report.html")).substitute(
+        policy=_policy(style, script),
+        title=join(f"{title} · {run.id}"),
+        style=style,
+        head=_head(run, title, events, last),
+        **{part: _section(part, html) for part, html in drawn.items()},
+        notes=join(*(tag("p", note, class_="quiet") for note in notes)),
+        events=join(tables.events_table(events, last or 0), _paragraph(findings.delay_range(events))),
+        definitions=tables.definitions(names),
+        spec=tables.spec_cards(spec),
+        provenance=tables.provenance_cards(run.provenance | timing),
+        missing=tables.missing_list(summary.get("missing") or {}),
+        version=__version__,
+        data=json_for_script(data),
+        script=script,
+    )
+
+
+HEADINGS = {
+    "learning": ("Learning curves", True),
+    "scale": ("Norms and scale", False),
+    "spectra": ("Spectrum over training", False),
+    "more": ("More measures", False),
+}
+
+
+def _section(part: str, html: Html) -> Html:
+    if not html:
+        return Html("")
+    title, hidden = HEADINGS[part]
+    return tag("section", tag("h2", title, class_="unseen" if hidden else None), tag("div", html, class_=part))
+
+
+def _one_run(scalars: pl.DataFrame, arrays: xarray.Dataset) -> tuple[pl.DataFrame, xarray.Dataset, list[str]]:
+    """The first run's numbers by step, where several were trained together."""
+    left_out = []
+    if "run" in scalars.columns and scalars["run"].n_unique() > 1:
+        first = scalars["run"].min()
+        left_out = [f"These are the numbers of run {first}, the first of {scalars['run'].n_unique()} trained together."]
+        scalars = scalars.filter(scalars["run"] == first)
+    if "run" in arrays.dims:
+        arrays = arrays.isel(run=0)
+    if "step" in scalars.columns:
+        scalars = scalars.sort("step")
+    return scalars, arrays, left_out
+
+
+def _head(run: Run, title: str, events: list[Event], last: int | None) -> Html:
+    total = run.spec.get("steps")
+    badge = None
+    if run.state != "done":
+        at = "nothing logged" if last is None else f"step {findings.count(last)}"
+        of = f" of {findings.count(total)}" if isinstance(total, int) else ""
+        badge = tag("span", f"{run.state}: {at}{of}", class_="badge", data_state=run.state)
+    error = run.status.error
+    lede = [_paragraph(sentence) for sentence in findings.details(events)]
+    return join(
+        tag("p", tag("strong", title), tag("code", run.id), badge, class_="over"),
+        tag("h1", findings.headline(events, last)),
+        tag("div", *lede, class_="lede"),
+        tag("p", f"It ended with: {error}", class_="error") if error else None,
+        tag("p", findings.setting(run.spec), class_="setting"),
+    )
+
+
+def _figure(figure: Figure, data: dict[str, Any]) -> Html:
+    about = f"about-{figure.id}"
+    button = tag("button", figure.title, type="button", class_="about", aria_describedby=about)
+    title = tag("div", tag("h3", button), tables.tooltip(figure.measures, about), class_="title")
+    caption = tag("figcaption", title, tag("div", class_="legend"))
+    plot = tag("div", class_="plot", role="img", aria_label=describe(figure, data))
+    return tag("figure", caption, plot, id=figure.id, class_=f"{figure.kind} tall" if figure.tall else figure.kind)
+
+
+def _paragraph(sentence: str) -> Html | None:
+    return tag("p", sentence) if sentence else None
+
+
+def _text(name: str) -> str:
+    return (PAGE / name).read_text(encoding="utf-8")
+
+
+def bundle() -> str:
+    """The page's modules as one script."""
+    whole = "\n".join(_text(f"{name}.js") for name in SCRIPTS)
+    plain = re.sub(r"^export ", "", re.sub(r"^import [^;]*;\n", "", whole, flags=re.M), flags=re.M)
+    return f'(() => {{\n"use strict";\n{plain}}})();\n'
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing may be fetched, and only this very style and script may run."""
+    rules = (f"style-src {_hash(style)}", f"script-src {_hash(script)}", "base-uri 'none'", "form-action 'none'")
+    return "; ".join(("default-src 'none'", *rules))
+
+
+def _hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

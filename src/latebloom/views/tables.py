@@ -1,0 +1,165 @@
+"""The parts of a report that are read: events, definitions, spec, provenance."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from latebloom.analysis import Crossing, Event
+from latebloom.measures import RECORDS
+from latebloom.views.findings import count
+from latebloom.views.markup import Html, join, tag
+
+STRIP = 260
+"""Width of the small pictures in the table of events, in pixels."""
+
+
+def events_table(events: Sequence[Event], last: int) -> Html:
+    """Every event with its rule, interval, and the same rule at other thresholds."""
+    if not events:
+        return tag("p", "No accuracies were logged, so no event could be looked for.", class_="quiet")
+    heads = ("event", "threshold", "first step", "between", "where, from step 0 to the last")
+    body = [row for event in events for row in _event_rows(event, last)]
+    told = "The bold rows are the events; the others show how much the rule's threshold matters."
+    words = tag("p", told, class_="quiet")
+    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
+    return join(words, _scrolled(tag("table", head, tag("tbody", *body), class_="events"), "Events"))
+
+
+def _event_rows(event: Event, last: int) -> list[Html]:
+    own = event.found.threshold
+    crossings = sorted([event.found, *event.sensitivity], key=lambda c: c.threshold)
+    rule = tag("span", event.rule, class_="rule")
+    name = tag("th", tag("strong", event.title), rule, scope="rowgroup", rowspan=len(crossings))
+    rows = []
+    for i, crossing in enumerate(crossings):
+        cells = [name] if i == 0 else []
+        cells += [tag("td", f"≥ {crossing.threshold:g}", class_="number"), *_when(crossing)]
+        cells.append(tag("td", _strip(crossing, event.name, last, crossing.threshold == own)))
+        words = ["own"] if crossing.threshold == own else []
+        words += ["first"] if i == 0 else []
+        rows.append(tag("tr", *cells, class_=" ".join(words) or None))
+    return rows
+
+
+def _when(crossing: Crossing) -> list[Html]:
+    if crossing.step is not None:
+        between = crossing.interval or (crossing.step, crossing.step)
+        said = f"{count(between[0])} and {count(between[1])}" if between[0] < between[1] else "the first logged"
+        return [tag("td", count(crossing.step), class_="number"), tag("td", said, class_="number")]
+    at = f"censored at {count(crossing.censored_at)}" if crossing.censored_at is not None else "not seen"
+    return [tag("td", at, class_="number"), tag("td", tag("span", crossing.reason, class_="rule"))]
+
+
+def _strip(crossing: Crossing, name: str, last: int, own: bool) -> Html:
+    """Where the crossing lies between step 0 and the last, placed at log(1 + step)."""
+
+    def x(step: int) -> float:
+        return 8 + (STRIP - 16) * (math.log1p(step) / math.log1p(last) if last else 0)
+
+    if crossing.step is None:
+        end, said = x(last), "not seen up to the last step"
+        mark = tag("path", d=f"M{end - 7:.1f} 5l6 5l-6 5", class_="open")
+    else:
+        end, said = x(crossing.step), f"step {crossing.step}"
+        mark = tag("circle", cx=f"{end:.1f}", cy=10, r=5 if own else 3.5)
+    line = tag("line", x1=8, x2=STRIP - 8, y1=10, y2=10, class_="track")
+    run_up = tag("line", x1=8, x2=f"{end:.1f}", y1=10, y2=10, class_="run-up")
+    label = f"{said}, on a logarithmic axis"
+    return tag(
+        "svg",
+        line,
+        run_up,
+        mark,
+        viewBox=f"0 0 {STRIP} 20",
+        width=STRIP,
+        height=20,
+        role="img",
+        aria_label=label,
+        class_=f"strip {name}" if name in ("memorised", "grokked") else "strip",
+    )
+
+
+def tooltip(names: Iterable[str], id: str) -> Html:
+    """The definitions of what one figure shows."""
+    return tag("div", *(_definition(name) for name in names), role="tooltip", id=id, class_="tooltip")
+
+
+def _definition(name: str) -> Html:
+    record = RECORDS.get(name)
+    if record is None:
+        return tag("div", tag("code", name), tag("p", "No definition is recorded for this name."))
+    told = {"units": _units(record.units), "variant": record.variant, "source": record.source}
+    told["disputed"] = record.disputes
+    rows = [join(tag("dt", word), tag("dd", what)) for word, what in told.items() if what]
+    head = tag("p", tag("strong", record.title), " ", tag("code", name))
+    return tag("div", head, tag("p", record.formula, class_="formula"), tag("dl", *rows))
+
+
+def _units(units: str) -> str:
+    return "none (a pure number)" if units == "1" else units
+
+
+def definitions(names: Iterable[str]) -> Html:
+    """The table of all that was logged, for the end of the page."""
+    heads = ("number", "formula", "units", "variant", "source and disputes")
+    rows = []
+    for name in names:
+        record = RECORDS.get(name)
+        title = join(record.title, tag("br")) if record else None
+        cells: list[Any] = ["no definition is recorded for this name", "", "", ""]
+        if record:
+            disputes = f" Disputed: {record.disputes}." if record.disputes else ""
+            cells = [record.formula, _units(record.units), record.variant, record.source + "." + disputes]
+        cells = [tag("td", c, data_head=h) for c, h in zip(cells, heads[1:], strict=True)]
+        rows.append(tag("tr", tag("th", title, tag("code", name), scope="row"), *cells))
+    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
+    return _scrolled(tag("table", head, tag("tbody", *rows), class_="definitions"), "Definitions")
+
+
+def spec_cards(spec: Mapping[str, Any]) -> Html:
+    """The spec by part; single settings together first."""
+    single = {key: value for key, value in spec.items() if not isinstance(value, Mapping)}
+    parts = [("run", single), *((key, value) for key, value in spec.items() if isinstance(value, Mapping))]
+    return tag("div", *(_card(title, values) for title, values in parts if values), class_="cards")
+
+
+def provenance_cards(provenance: Mapping[str, Any]) -> Html:
+    """Whatever is known of where the run comes from; nested tables become cards of their own."""
+    return spec_cards(provenance) if provenance else tag("p", "No provenance was recorded.", class_="quiet")
+
+
+def _card(title: str, values: Mapping[str, Any]) -> Html:
+    rows = [join(tag("dt", re.sub("_s$", " (s)", str(key))), tag("dd", _value(value))) for key, value in values.items()]
+    return tag("section", tag("h3", title), tag("dl", *rows), class_="card")
+
+
+def _value(value: Any) -> Html:
+    if isinstance(value, Mapping):
+        return join(*(tag("span", tag("i", key), " ", _value(inner), class_="inner") for key, inner in value.items()))
+    if isinstance(value, list | tuple):
+        if any(isinstance(inner, Mapping) for inner in value):
+            return join(*(tag("div", _value(inner)) for inner in value))
+        return join(", ".join(map(str, value)) or "none")
+    if isinstance(value, bool):
+        return join("yes" if value else "no")
+    if isinstance(value, int) and abs(value) >= 10_000:
+        return join(count(value))
+    if isinstance(value, float):
+        return join(f"{value:.6g}")
+    return join("not set" if value is None or value == "" else value)
+
+
+def missing_list(missing: Mapping[str, Any]) -> Html:
+    """The measures that did not apply, with the reason of each."""
+    if not missing:
+        return Html("")
+    rows = [join(tag("dt", tag("code", name)), tag("dd", why)) for name, why in missing.items()]
+    return join(tag("h3", "Measures that did not apply"), tag("dl", *rows, class_="missing"))
+
+
+def _scrolled(table: Html, label: str) -> Html:
+    """A table that scrolls by itself where the page is narrow, by keyboard too."""
+    return tag("div", table, class_="scrolled", role="region", aria_label=label, tabindex=0)
