@@ -74,15 +74,15 @@ def dense(setup: Setup, evaluate: bool) -> Callable[[], None]:
 def transformer_lens(setup: Setup) -> Callable[[], None] | None:
     """TransformerLens' model in the plain loop; None when it is not installed (extra `interp`)."""
     try:
-        from transformer_lens import HookedTransformerConfig
-        from transformer_lens.model_bridge import TransformerBridge
+        from transformer_lens.config import TransformerBridgeConfig
+        from transformer_lens.model_bridge.sources.native import boot
     except ImportError:
         return None
-    config = HookedTransformerConfig(
+    config = TransformerBridgeConfig(
         n_layers=1, n_heads=4, d_model=128, d_head=32, d_mlp=512, act_fn="relu", normalization_type=None,
-        d_vocab=114, d_vocab_out=114, n_ctx=3, init_weights=True, device="cpu", seed=0,
+        d_vocab=114, d_vocab_out=114, n_ctx=3, seed=0,
     )  # fmt: skip
-    model = TransformerBridge.boot_native(config)
+    model = boot(config)
     return ordinary(setup, lambda tokens: model(tokens)[:, -1], list(model.parameters()), evaluate=False)
 
 

@@ -41,7 +41,7 @@ def specs_page() -> str:
     lines = [
         "# Specs and presets",
         "",
-        "`latebloom spec PRESET` prints a preset with every default filled in, `latebloom spec --schema` the JSON Schema.",
+        "`latebloom spec PRESET` prints a preset with every default, `latebloom spec --schema` the JSON Schema.",
         "",
     ]
     for name, text in presets().items():

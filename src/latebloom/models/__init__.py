@@ -1,7 +1,7 @@
 """Networks: frozen dataclasses of sizes with `tensors`, `apply` and the fast path `logits`."""
 
 from latebloom.models.initial import NAMED as INIT_SCHEMES
-from latebloom.models.initial import initial_params, keyed_generator
+from latebloom.models.initial import check_scheme, initial_params, keyed_generator
 from latebloom.models.mlp import MLP
 from latebloom.models.tensors import Edit, Model, Weight, keep
 from latebloom.models.transformer import Transformer
@@ -16,6 +16,7 @@ __all__ = [
     "Model",
     "Transformer",
     "Weight",
+    "check_scheme",
     "initial_params",
     "keep",
     "keyed_generator",

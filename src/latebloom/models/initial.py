@@ -82,20 +82,35 @@ _NANDA_BLOCK = ("attn.W_K", "attn.W_Q", "attn.W_V", "attn.W_O", "mlp.W_in", "mlp
 _NANDA_ROLES = ("embedding", "position", "weight", "unembedding")
 
 
-def _nanda2023(tensors: dict[str, Weight], seed: int) -> Params:
-    blocks = sorted({name.rsplit(".", 2)[0] for name in tensors if name.startswith("blocks.")})
-    order = ["embed.W_E", "pos_embed.W_pos"]
-    order += [f"{block}.{part}" for block in blocks for part in _NANDA_BLOCK] + ["unembed.W_U"]
+def check_scheme(tensors: dict[str, Weight], scheme: str) -> None:
+    """Says whether a scheme suits a network, without drawing anything.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if scheme != "nanda2023":
+        return
+    order = _nanda_order(tensors)
     drawn = [name for name, weight in tensors.items() if weight.role in _NANDA_ROLES]
     if sorted(order) != sorted(drawn):
         raise ValueError(
             "the init scheme nanda2023 is the published draw of an untied transformer with learned positions: "
             f"expected the tensors {', '.join(sorted(order))}, got {', '.join(sorted(drawn))}; use another init scheme"
         )
+
+
+def _nanda_order(tensors: dict[str, Weight]) -> list[str]:
+    blocks = dict.fromkeys(name.rsplit(".", 2)[0] for name in tensors if name.startswith("blocks."))
+    inner = [f"{block}.{part}" for block in blocks for part in _NANDA_BLOCK]
+    return ["embed.W_E", "pos_embed.W_pos", *inner, "unembed.W_U"]
+
+
+def _nanda2023(tensors: dict[str, Weight], seed: int) -> Params:
+    check_scheme(tensors, "nanda2023")
     generator = Generator().manual_seed(seed)
     d_model = tensors["embed.W_E"].shape[1]
     params = {name: torch.full(weight.shape, float(weight.role == "gain")) for name, weight in tensors.items()}
-    for name in order:
+    for name in _nanda_order(tensors):
         params[name] = _nanda_tensor(name, tensors[name].shape, d_model, generator)
     return params
 

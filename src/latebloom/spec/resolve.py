@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from latebloom.models import initial_params
+from latebloom.models import check_scheme
 from latebloom.spec.faults import Fault, SpecError, from_pydantic
 from latebloom.spec.named import FROM_TASK, construct, settings, sizes_from, source_digest
 from latebloom.spec.run_spec import RunSpec, Seeds, Split
@@ -138,7 +138,7 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
             Fault("task", f"expected at most {LARGEST_TABLE:,} logits in the full table, got {n:,} × {task.classes:,}")
         )
     try:
-        initial_params(model.tensors(), spec.init, spec.seeds.init)
+        check_scheme(model.tensors(), spec.init)
     except ValueError as error:
         faults.append(Fault("init", str(error)))
     return faults
