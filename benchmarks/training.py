@@ -4,20 +4,21 @@
 
 Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax) in
 the same process with the same settings, in turn, round after round; the ratios are medians over rounds. The settings
-that latebloom's command makes (memory kept, waiting threads asleep) hold for all variants, which favours the others.
+that latebloom's command makes (memory kept, threads waiting as the load allows) hold for all, which favours the others.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; latebloom's command does the same
+from latebloom.process import prepare_process
+
+prepare_process()
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -26,7 +27,6 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from latebloom.spec import read, resolve
 from latebloom.training import Setup, gradients, update
-from latebloom.training.process import prepare_process
 from reference import dense_loop_logits
 
 STEPS = 5
@@ -131,9 +131,9 @@ def print_profile(setup: Setup, step: Callable[[], None]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="time one training step of the mainline")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     words = parser.parse_args()
-    prepare_process(words.threads)
+    torch.set_num_threads(words.threads)
     setup = Setup.of(resolve(read("nanda2023")[1]))
     variants = {
         "ours": ours(setup),

@@ -27,6 +27,7 @@ RULES: dict[str, set[str]] = {
     "store": {"spec", "axes"},
     "analysis": {"store", "measures", "models", "tasks"},
     "provenance": set(),
+    "process": set(),
     "experiment": {"training", "measures", "store", "analysis", "spec", "provenance"},
     "studies": {"experiment", "analysis", "store", "spec"},
     "views": {"store", "analysis", "measures"},

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from latebloom import __version__
 from latebloom.errors import LatebloomError
+from latebloom.process import prepare_process
 
 if TYPE_CHECKING:
     from latebloom.store import Run
@@ -42,7 +43,7 @@ def run(
     *,
     runs: RunsFolder = Path("runs"),
     device: Annotated[str | None, Parameter(help="cpu, cuda or cuda:N [default: the spec's, cpu]")] = None,
-    threads: Annotated[int | None, Parameter(help="CPU threads [default: all cores, at most 8]")] = None,
+    threads: Annotated[int | None, Parameter(help="CPU threads [default: all cores, at most 4]")] = None,
     quiet: Annotated[bool, Parameter(negative="", help="print only what went wrong")] = False,
     as_json: AsJson = False,
     settings: Annotated[dict[str, str] | None, Parameter(parse=False)] = None,
@@ -54,18 +55,17 @@ def run(
     with their values, `latebloom spec --schema` with bounds and meanings. A run that was killed or stopped with Ctrl-C
     is gone on with by the same command.
     """
+    if threads is not None and threads < 1:
+        raise LatebloomError(f"--threads: expected a number ≥ 1, got {threads}")
+    prepare_process(threads)
     from latebloom.experiment import run_experiment
     from latebloom.spec import override, read, resolve
-    from latebloom.training.process import prepare_process
     from latebloom.views.report import write_report
     from latebloom.views.terminal import RunDisplay
 
     group, table = read(preset)
     changes = dict(settings or {}) | ({"device": device.split(":")[0]} if device else {})
     spec = resolve(override(table, changes))
-    if threads is not None and threads < 1:
-        raise LatebloomError(f"--threads: expected a number ≥ 1, got {threads}")
-    prepare_process(threads)
     console = Console(quiet=quiet or as_json, soft_wrap=True)
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
     with _Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
@@ -298,8 +298,6 @@ def _split_settings(tokens: list[str]) -> tuple[list[str], dict[str, str]]:
 
 def main() -> None:
     """The command `latebloom`; exits with 0, or with the error's code after one clear message."""
-    # Read when torch is loaded. Threads that spin while they wait make a step 5 to 18 times slower beside another job.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         tokens, settings = _split_settings(sys.argv[1:])
         command, bound, ignored = app.parse_args(tokens)

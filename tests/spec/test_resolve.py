@@ -56,7 +56,7 @@ def test_all_faults_are_reported_at_once_with_their_paths():
         ),
         ({"split__fraction": "0.0001"}, "split.fraction", "expected at least one training pair"),
         ({"split__fraction": "1.5"}, "split.fraction", "expected less than 1, got 1.5"),
-        ({"batch": "100000"}, "batch", "expected at most the 1392 training pairs, got 100000"),
+        ({"batch": "100000"}, "batch", "expected at most the 1566 training pairs, got 100000"),
         ({"batch": "0"}, "batch", "got 0"),
         ({"steps": "0"}, "steps", "expected greater than or equal to 1, got 0"),
         ({"steps": "1e400"}, "steps", "got inf"),
@@ -151,6 +151,8 @@ def test_override_drops_what_belonged_to_another_name():
     table = override(read("quick")[1], {"model.widths": "[32, 32]", "model.name": "mlp"})
     assert table["model"] == {"name": "mlp", "widths": [32, 32]}
     assert "steps" not in override(read("quick")[1], {"epochs": "5"})
+    written = tomllib.loads(write(quick(seed="3")))
+    assert set(resolve(override(written, {"seeds.init": "4", "seed": "5"})).seeds.model_dump().values()) == {4, 5}
     with pytest.raises(LatebloomError, match=r"--steps\.x: expected a table at steps"):
         override(read("quick")[1], {"steps.x": "1"})
 

@@ -61,10 +61,11 @@ def read(source: str) -> tuple[str, dict[str, Any]]:
 def override(table: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
     """The table with dotted paths set: `{"model.d-mlp": "256"}`; values are read as TOML, else as text.
 
-    A change of `task.name`, `model.name` or `optim.name` drops the settings of what was there before.
+    A change of `task.name`, `model.name` or `optim.name` drops the settings of what was there before; `seed` drops the
+    separate seeds, `epochs` the steps and the other way round.
     """
     table = json.loads(json.dumps(table))
-    ordered = sorted(changes.items(), key=lambda change: not change[0].endswith(".name"))
+    ordered = sorted(changes.items(), key=lambda change: "." in change[0] and not change[0].endswith(".name"))
     for path, value in ordered:
         *parents, last = path.replace("-", "_").split(".")
         place = table
@@ -74,8 +75,8 @@ def override(table: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
                 raise LatebloomError(f"--{path}: expected a table at {parent}, got the value {place!r}")
         if last == "name" and place.get("name") != value:
             place.clear()
-        if path in ("steps", "epochs"):
-            table.pop("epochs" if path == "steps" else "steps", None)
+        # what was said before of the same thing gives way
+        table.pop({"steps": "epochs", "epochs": "steps", "seed": "seeds"}.get(path, ""), None)
         place[last] = _value(value)
     return table
 
