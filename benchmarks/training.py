@@ -4,7 +4,7 @@
 
 Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax) in
 the same process with the same settings, in turn, round after round; the ratios are medians over rounds. The settings
-that latebloom's command makes (memory kept, threads waiting as the load allows) hold for all, which favours the others.
+that latebloom's command makes (memory kept, waiting threads asleep) hold for all, which favours the others.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from latebloom.process import prepare_process
+from latebloom.process import default_threads, prepare_process
 
 prepare_process()
 
 import torch
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from latebloom.spec import read, resolve
-from latebloom.training import Setup, gradients, update
+from latebloom.training import Setup, multiply_adds, update
 from reference import dense_loop_logits
 
 STEPS = 5
@@ -99,13 +98,6 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - before
 
 
-def multiply_adds(call: Callable[[], object]) -> int:
-    """Multiply-adds of the matrix products that a call makes."""
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops() // 2
-
-
 def measure(variants: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
     """Seconds a step of every variant in every round."""
     for step in variants.values():
@@ -131,10 +123,11 @@ def print_profile(setup: Setup, step: Callable[[], None]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="time one training step of the mainline")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=None, help="default: what `latebloom run` would take")
     words = parser.parse_args()
-    torch.set_num_threads(words.threads)
     setup = Setup.of(resolve(read("nanda2023")[1]))
+    products = multiply_adds(setup)
+    torch.set_num_threads(words.threads or default_threads(products))
     variants = {
         "ours": ours(setup),
         "(a) ordinary dense loop": dense(setup, evaluate=False),
@@ -145,8 +138,6 @@ def main() -> None:
         variants["(c) TransformerLens' model"] = lens
     seconds = measure(variants, words.rounds)
     rate = matrix_rate()
-    params = setup.initial_state().params
-    products = multiply_adds(lambda: gradients(setup, params, setup.train))
     print(f"mainline, {torch.get_num_threads()} threads, {words.rounds} rounds of {STEPS} steps")
     print(f"{'':36}{'ms a step':>10}{'least':>8}{'ratio to ours':>15}")
     for name, times in seconds.items():

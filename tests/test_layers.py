@@ -28,7 +28,7 @@ RULES: dict[str, set[str]] = {
     "analysis": {"store", "measures", "models", "tasks"},
     "provenance": set(),
     "process": set(),
-    "experiment": {"training", "measures", "store", "analysis", "spec", "provenance"},
+    "experiment": {"training", "measures", "store", "analysis", "spec", "provenance", "process"},
     "studies": {"experiment", "analysis", "store", "spec"},
     "views": {"store", "analysis", "measures"},
     "__init__": {"store", "spec", "experiment"},

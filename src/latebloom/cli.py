@@ -43,7 +43,9 @@ def run(
     *,
     runs: RunsFolder = Path("runs"),
     device: Annotated[str | None, Parameter(help="cpu, cuda or cuda:N [default: the spec's, cpu]")] = None,
-    threads: Annotated[int | None, Parameter(help="CPU threads [default: all cores, at most 4]")] = None,
+    threads: Annotated[
+        int | None, Parameter(help="CPU threads [default: 1 for a small network, else all cores, at most 4]")
+    ] = None,
     quiet: Annotated[bool, Parameter(negative="", help="print only what went wrong")] = False,
     as_json: AsJson = False,
     settings: Annotated[dict[str, str] | None, Parameter(parse=False)] = None,
@@ -57,7 +59,7 @@ def run(
     """
     if threads is not None and threads < 1:
         raise LatebloomError(f"--threads: expected a number ≥ 1, got {threads}")
-    prepare_process(threads)
+    prepare_process()
     from latebloom.experiment import run_experiment
     from latebloom.spec import override, read, resolve
     from latebloom.views.report import write_report
@@ -69,7 +71,9 @@ def run(
     console = Console(quiet=quiet or as_json, soft_wrap=True)
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
     with _Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
-        done = run_experiment(spec, runs, group, device=device, watch=display, interrupted=interrupts.asked, tell=_warn)
+        done = run_experiment(
+            spec, runs, group, device=device, threads=threads, watch=display, interrupted=interrupts.asked, tell=_warn
+        )
     report = write_report(done)
     if display.rows == 0:
         console.print(f"{done.id} was already finished: to train it again, name another --runs folder or delete it")

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 import xarray
 
 from latebloom import measures
 from latebloom.analysis import Timeline, delay
 from latebloom.errors import LatebloomError
+from latebloom.process import default_threads
 from latebloom.provenance import provenance
 from latebloom.spec import RunSpec, source_file, write
 from latebloom.store import Run, RunWriter, StoreError, open_run
-from latebloom.training import Setup, TrainState, checkpoint_due, log_due, train
+from latebloom.training import Setup, TrainState, checkpoint_due, log_due, multiply_adds, train
 
 Watcher = Callable[[int, dict[str, float], Timeline], None]
 """Called after every log row with the step, the row's numbers and the events so far."""
@@ -41,6 +43,7 @@ def run_experiment(
     group: str,
     *,
     device: str | None = None,
+    threads: int | None = None,
     watch: Watcher = lambda step, row, timeline: None,
     interrupted: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = warnings.warn,
@@ -52,6 +55,7 @@ def run_experiment(
         root: the runs folder.
         group: the folder in it, a preset's or a study's name.
         device: which device of the spec's kind ("cuda:1").
+        threads: CPU threads; by default as the size of a step asks for. A run has the same bits for the same number.
         watch: told of every log row.
         interrupted: asked after every step; when it says so, the run is stored and stopped.
         tell: told what the user should know and what stops nothing, such as a damaged checkpoint that is passed over.
@@ -62,6 +66,7 @@ def run_experiment(
         InterruptedRunError: `interrupted` said so.
     """
     setup = Setup.of(spec, device)
+    torch.set_num_threads(threads or default_threads(multiply_adds(setup)))
     facts = provenance(str(setup.device))
     with RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps) as writer:
         if not writer.finished:

@@ -9,35 +9,37 @@ import sys
 MOST_THREADS = 4
 """Networks of a few hundred thousand weights gain nothing from more."""
 
+WORTH_A_THREAD = 3e8
+"""Multiply-adds of a step below which a second thread costs more than it brings."""
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_INT = 2**31 - 1
 
 
-def prepare_process(threads: int | None = None) -> None:
-    """Sets the number of CPU threads, how they wait, and that freed memory is kept. Call it before torch is imported.
+def prepare_process() -> None:
+    """Makes waiting threads sleep and keeps freed memory. Call it before torch is imported.
 
-    How threads wait changes no number, only the time: on an idle machine they spin (the default of OpenMP, 30 to 40 %
-    faster for small networks); where other processes want the cores they must sleep, since a thread that spins for one
-    that was put aside makes a step 5 to 18 times slower. `OMP_WAIT_POLICY`, where it is set, decides instead.
+    Neither changes a number, only the time. A thread that spins for another (OpenMP's default) makes a step 5 to 50
+    times slower when a core is wanted by another process or taken away by the host of a virtual machine; sleeping costs
+    up to 30 % on an idle machine. `OMP_WAIT_POLICY=ACTIVE` in the environment brings the spinning back.
 
     glibc would hand a step's large activations back to the system and fault them in again page by page, thousands of
     faults a step (5 to 20 % of its time, measured).
-
-    Args:
-        threads: None means all cores that this process may use, at most `MOST_THREADS`.
     """
-    cores = _cores()
-    threads = threads or min(MOST_THREADS, cores)
-    if cores - os.getloadavg()[0] < threads - 0.5:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(M_MMAP_THRESHOLD, 2**30)
             mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
-    import torch  # only now: it reads the environment when it is loaded
 
-    torch.set_num_threads(threads)
+
+def default_threads(multiply_adds: float) -> int:
+    """Threads for a step of so many multiply-adds: one for a small step, else the cores there are, at most 4.
+
+    A function of the spec and the machine, not of its load: the number of threads decides the last bits of a run.
+    """
+    return min(MOST_THREADS, _cores()) if multiply_adds >= WORTH_A_THREAD else 1
 
 
 def _cores() -> int:
