@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,9 +31,10 @@ def gini(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     >>> float(gini(torch.tensor([0.0, 0.0, 0.0, 1.0])))
     0.75
     """
-    x = values.double().sort().values
+    # NumPy's sort is several times faster than torch's here, and the order is the same in the values' own precision
+    x = torch.from_numpy(np.sort(values.detach().cpu().numpy())).double()
     n = len(x)
-    ranks = torch.arange(1, n + 1, dtype=torch.float64, device=x.device)
+    ranks = torch.arange(1, n + 1, dtype=torch.float64)
     return ((2 * ranks - n - 1) * x).sum() / (n * x.sum())
 
 
