@@ -191,31 +191,40 @@ def finish(process: subprocess.Popen) -> None:
     assert process.returncode == 0, errors
 
 
+def logged(folder: Path) -> int:
+    """Log rows that a reader sees, in order and each once, while the run is being written."""
+    for run in folder.glob("*"):
+        if (run / "spec.json").exists():
+            steps = latebloom.open(run).scalars["step"]
+            assert steps.is_sorted()
+            assert steps.is_unique().all()
+            return len(steps)
+    return 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", ["full", "256"])
 def test_twenty_kills_at_random_moments(tmp_path, batch):
     """`kill -9` of the real command at random moments, a reader beside it: the end is bit-identical to the twin's."""
-    words = ("--batch", batch, "--steps", "6000", "--checkpoints.every", "100", "--log.every", "5")
+    words = ("--batch", batch, "--steps", "6000", "--checkpoints.every", "100", "--log.every", "5", "--threads", "2")
     finish(start(tmp_path / "twin", *words))
-    rng, kills, seen = random.Random(batch), 0, 0
+    rng, seen = random.Random(batch), 0
     folder = tmp_path / "killed" / "quick"
-    while kills < 20:
+    for kill in range(20):
         process = start(tmp_path / "killed", *words)
-        # the command needs some two seconds before its first step
-        deadline = time.monotonic() + rng.uniform(2.0, 4.5)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.05)
-            if folder.exists() and (found := [f for f in folder.iterdir() if (f / "spec.json").exists()]):
-                steps = latebloom.open(found[0]).scalars["step"]
-                assert steps.is_sorted()
-                assert steps.is_unique().all()
-                seen = max(seen, len(steps))
-        if process.poll() is not None:
-            break
+        # one kill in four while the command is still starting, the others while it trains
+        begun = time.monotonic()
+        while kill % 4 and logged(folder) <= seen and time.monotonic() < begun + 60:
+            time.sleep(0.02)
+        deadline = time.monotonic() + rng.uniform(0, 2.0)
+        while time.monotonic() < deadline:
+            time.sleep(0.02)
+            logged(folder)
+        assert process.poll() is None, f"the run ended before kill {kill}: make it longer"
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        kills += 1
-    assert kills == 20, f"the run ended after {kills} kills: make it longer"
+        # what was flushed and is not after the last checkpoint stays; the rest is computed again
+        seen = logged(folder)
     finish(start(tmp_path / "killed", *words))
     assert seen > 100
     assert_twins(*(next((tmp_path / name / "quick").iterdir()) for name in ("twin", "killed")))
