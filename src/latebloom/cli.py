@@ -63,7 +63,7 @@ def run(
     from latebloom.experiment import run_experiment
     from latebloom.spec import override, read, resolve
     from latebloom.views.report import write_report
-    from latebloom.views.terminal import RunDisplay
+    from latebloom.views.terminal import RunDisplay, say_outcome
 
     group, table = read(preset)
     changes = dict(settings or {}) | ({"device": device.split(":")[0]} if device else {})
@@ -80,7 +80,7 @@ def run(
     if as_json:
         _print_json(_run_json(done, report))
     else:
-        _say_outcome(console, done, report)
+        say_outcome(console, done, report)
 
 
 @app.command
@@ -230,31 +230,6 @@ def _run_json(run: Run, report: Path) -> dict[str, Any]:
     known = ("title", "last_step", "delay", "final", "timing")
     facts = {name: run.summary[name] for name in known if name in run.summary}
     return {"run": run.id, "folder": str(run.folder), "report": str(report), "events": run.events, **facts}
-
-
-def _say_outcome(console: Console, run: Run, report: Path) -> None:
-    for event in run.events:
-        found = event["found"]
-        if found["step"] is None:
-            console.print(f"{event['title']}: {found['reason']}", highlight=False)
-        else:
-            others = ", ".join(
-                f"{other['step']:,} at {other['threshold']}"
-                if other["step"] is not None
-                else f"– at {other['threshold']}"
-                for other in event["sensitivity"]
-            )
-            console.print(f"{event['title']} at step {found['step']:,} ({event['rule']}; {others})", highlight=False)
-    delay = run.summary.get("delay", {})
-    if delay.get("steps") is not None:
-        ratio = f", {delay['ratio']:.0f} times as late" if delay["ratio"] else ""
-        console.print(f"Generalised {delay['steps']:,} steps after memorising{ratio}", highlight=False)
-    timing = run.summary.get("timing", {})
-    if timing:
-        console.print(
-            f"{timing['steps']:,} steps in {timing['wall_s']:.1f} s of training and measuring", highlight=False
-        )
-    console.print(f"Report: {report}", highlight=False)
 
 
 class _Interrupts:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latebloom.axes import Params
 from latebloom.models.tensors import Edit, Weight, keep
-from latebloom.models.transformer_rows import transformer_logits
+from latebloom.models.transformer_rows import layer_norm, transformer_logits
 from latebloom.tasks import Examples
 
 Size = Annotated[int, Field(ge=1, le=65536)]
@@ -202,8 +202,3 @@ class Transformer:
         )
         pairs = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
         return pairs[:, : self.d_model].to(like)
-
-
-def layer_norm(params: Params, name: str, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
-    """LayerNorm with gain and bias, ε = 1e-5."""
-    return torch.nn.functional.layer_norm(x, x.shape[-1:], params[f"{name}.w"], params[f"{name}.b"], 1e-5)

@@ -41,14 +41,15 @@ def transformer_logits(model: Transformer, params: Params, examples: Examples) -
         for layer in range(model.n_layers):
             asking = range(model.n_ctx) if layer < model.n_layers - 1 else [model.n_ctx - 1]
             stream = _layer(model, params, plan, layer, stream, asking)
-        last = _norm(params, "ln_final", stream[0]) if model.norm == "pre" else stream[0]
+        last = layer_norm(params, "ln_final", stream[0]) if model.norm == "pre" else stream[0]
         logits = last @ model.unembedding(params) + model.bias(params, "unembed.b_U")
     # examples that read the same tokens have one row
     rows = plan.rows(model.n_layers, model.n_ctx - 1)
     return logits if rows.of is None else logits[rows.of]
 
 
-def _norm(params: Params, name: str, x: Tensor) -> Tensor:
+def layer_norm(params: Params, name: str, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+    """LayerNorm with gain and bias, ε = 1e-5."""
     return torch.nn.functional.layer_norm(x, x.shape[-1:], params[f"{name}.w"], params[f"{name}.b"], 1e-5)
 
 
@@ -57,7 +58,7 @@ def _layer(
 ) -> list[Tensor]:
     """The rows after one block, at the positions that ask."""
     block = f"blocks.{layer}"
-    reads = [_norm(params, f"{block}.ln1", x) if model.norm == "pre" else x for x in stream]
+    reads = [layer_norm(params, f"{block}.ln1", x) if model.norm == "pre" else x for x in stream]
     q = _project(model, params, block, "Q", [reads[t] for t in asking])
     k, v = (_project(model, params, block, name, reads) for name in "KV")
     after = []
@@ -70,11 +71,11 @@ def _layer(
 
 def _mlp(model: Transformer, params: Params, block: str, resid: Tensor) -> Tensor:
     if model.norm == "post":
-        resid = _norm(params, f"{block}.ln1", resid)
-    reads = _norm(params, f"{block}.ln2", resid) if model.norm == "pre" else resid
+        resid = layer_norm(params, f"{block}.ln1", resid)
+    reads = layer_norm(params, f"{block}.ln2", resid) if model.norm == "pre" else resid
     post = model.nonlinear(reads @ params[f"{block}.mlp.W_in"] + model.bias(params, f"{block}.mlp.b_in"))
     resid = resid + post @ params[f"{block}.mlp.W_out"] + model.bias(params, f"{block}.mlp.b_out")
-    return _norm(params, f"{block}.ln2", resid) if model.norm == "post" else resid
+    return layer_norm(params, f"{block}.ln2", resid) if model.norm == "post" else resid
 
 
 def _project(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latebloom.analysis import Timeline, phases
+from latebloom.store import Run
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -106,3 +108,30 @@ class RunDisplay:
 def _phase(timeline: Timeline) -> str:
     found = phases(timeline.events, timeline.last + 1)
     return found[-1].title.lower() if found else ""
+
+
+def say_outcome(console: Console, run: Run, report: Path) -> None:
+    """What happened in a finished run, and where its report is."""
+    for event in run.events:
+        found = event["found"]
+        if found["step"] is None:
+            console.print(f"{event['title']}: {found['reason']}", highlight=False)
+        else:
+            others = ", ".join(
+                f"{other['step']:,} at {other['threshold']}"
+                if other["step"] is not None
+                else f"– at {other['threshold']}"
+                for other in event["sensitivity"]
+            )
+            console.print(f"{event['title']} at step {found['step']:,} ({event['rule']}; {others})", highlight=False)
+    delay = run.summary.get("delay", {})
+    if delay.get("steps") is not None:
+        ratio = f", {delay['ratio']:.2g} times as many" if delay["ratio"] else ""
+        side = "before" if delay["steps"] < 0 else "after"
+        console.print(f"Generalised {abs(delay['steps']):,} steps {side} memorising{ratio}", highlight=False)
+    timing = run.summary.get("timing", {})
+    if timing:
+        console.print(
+            f"{timing['steps']:,} steps in {timing['wall_s']:.1f} s of training and measuring", highlight=False
+        )
+    console.print(f"Report: {report}", highlight=False)
