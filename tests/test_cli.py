@@ -199,7 +199,7 @@ from latebloom import cli
 sys.argv = ["latebloom", "--help"]
 try:
     cli.main()
-except SystemExit:
+finally:
     print("torch" in sys.modules, "polars" in sys.modules)
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
