@@ -5,8 +5,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 
 BIN := .venv/bin
-PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
-  $(if $(TORCH_INDEX),--extra-index-url https://download.pytorch.org/whl/$(TORCH_INDEX))
+PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 # All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
@@ -68,5 +67,6 @@ clean: ## Remove .venv, caches and built documentation; never runs/
 .venv/.installed-docs: EXTRAS = [docs]
 .venv/.installed .venv/.installed-dev .venv/.installed-docs: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "setting up .venv for latebloom$(EXTRAS) (once, about a minute and the download)"
+	@[ -z "$(TORCH_INDEX)" ] || $(PIP_INSTALL) --index-url https://download.pytorch.org/whl/$(TORCH_INDEX) torch
 	@$(PIP_INSTALL) -e '.$(EXTRAS)'
 	@touch $@

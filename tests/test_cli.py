@@ -91,7 +91,7 @@ def test_quiet_says_nothing(command):
         (["run", "--split.fraction", "1"], 2, "split.fraction: expected less than 1, got 1"),
         (["run", "--model.d-mpl=3"], 2, "model.d_mpl: no such field; did you mean d_mlp?"),
         (["run", "--seed"], 2, "--seed: expected a value after it"),
-        (["run", "--threads", "0"], 2, "--threads: expected a number ≥ 1, got 0"),
+        (["run", "--threads", "0"], 2, "--threads: expected a number from 1 to 1024, got 0"),
         (["run", "--device", "gpu"], 2, "device: expected 'cpu' or 'cuda', got 'gpu'"),
         (["run", "none.toml"], 2, "none.toml could not be read: No such file or directory"),
         (["run", "--rns", "x"], 2, "Unknown option"),

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -101,6 +102,49 @@ def test_an_interrupted_run_ends_as_its_twin(tmp_path, batch, step):
     resumed = run_experiment(spec, tmp_path / "a", "group")
     twin = run_experiment(spec, tmp_path / "b", "group")
     assert_twins(resumed.folder, twin.folder)
+
+
+def test_events_from_before_an_interruption_are_kept(tmp_path):
+    spec, asked = (
+        small(task__p="5", split__fraction="0.2", steps="400", stop__event="memorised", stop__after="120"),
+        [False],
+    )
+
+    def watch(at, row, timeline):
+        asked[0] = asked[0] or any(e.name == "memorised" and e.found.step is not None for e in timeline.events)
+
+    with pytest.raises(InterruptedRunError):
+        run_experiment(spec, tmp_path / "a", "group", watch=watch, interrupted=lambda: asked[0])
+    stopped = latebloom.open(tmp_path / "a" / "group" / spec.run_id)
+    assert stopped.events[0]["found"]["step"] is not None
+    resumed = run_experiment(spec, tmp_path / "a", "group")
+    assert_twins(resumed.folder, run_experiment(spec, tmp_path / "b", "group").folder)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+def test_a_damaged_log_is_noticed_and_computed_again(tmp_path, damage):
+    spec, asked, told = small(), [False], []
+
+    def watch(at, row, timeline):
+        asked[0] = at >= 45
+
+    with pytest.raises(InterruptedRunError):
+        run_experiment(spec, tmp_path / "a", "group", watch=watch, interrupted=lambda: asked[0])
+    segment = next((tmp_path / "a" / "group" / spec.run_id / "live").iterdir())
+    content = bytearray(segment.read_bytes())
+    if damage == "remove":
+        segment.unlink()
+    elif damage == "cut":
+        segment.write_bytes(content[: len(content) // 2])
+    else:
+        # a number of the first row that is in every log: test accuracy at step 0, wherever it stands
+        run = latebloom.open(segment.parents[1])
+        place = bytes(content).index(np.float64(run.scalars["train_loss"][3]).tobytes())
+        content[place] ^= 1
+        segment.write_bytes(content)
+    resumed = run_experiment(spec, tmp_path / "a", "group", tell=told.append)
+    assert any("the run begins anew" in message for message in told)
+    assert_twins(resumed.folder, run_experiment(spec, tmp_path / "b", "group").folder)
 
 
 def test_interrupted_between_log_rows(tmp_path):

@@ -6,7 +6,9 @@ Everything that needs torch is imported inside the commands, so that `latebloom 
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from latebloom import __version__
 from latebloom.errors import LatebloomError
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 SPEC_WORDS = ("seed", "steps", "epochs", "init", "precision", "batch")
 """Fields of a spec without a dot, which the command line takes as options of their own."""
+
+SPEC_PATH = re.compile(r"[a-z_]+(\.[\w-]+)+")
 
 app = App(
     name="latebloom",
@@ -50,31 +55,30 @@ def run(
     as_json: AsJson = False,
     settings: Annotated[dict[str, str] | None, Parameter(parse=False)] = None,
 ) -> None:
-    """Train, measure, find events and write the report; goes on with what was interrupted.
+    """Train, measure, find events and write the report; an interrupted run goes on where it stopped.
 
-    PRESET is the name of a preset (`latebloom presets`) or a spec file (.toml). Every field of a spec can be set by
-    its path: `--model.d-mlp 256 --optim.weight-decay 0.5 --seed 3 --steps 20000`. `latebloom spec` prints the fields
-    with their values, `latebloom spec --schema` with bounds and meanings. A run that was killed or stopped with Ctrl-C
-    is gone on with by the same command.
+    PRESET is the name of a preset (`latebloom presets`) or a spec file (.toml). Every field of a spec is an
+    option too, by its path: `--model.d-mlp 256 --optim.lr 3e-4 --split.fraction 0.4 --seed 3 --steps 20000`.
+    `latebloom spec` prints all fields with their values, `latebloom spec --schema` with bounds and meanings. After a
+    kill or Ctrl-C the same command goes on from where the run stopped.
     """
-    if threads is not None and threads < 1:
-        raise LatebloomError(f"--threads: expected a number ≥ 1, got {threads}")
+    if threads is not None and not 1 <= threads <= 1024:
+        raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")
     prepare_process()
     from latebloom.experiment import run_experiment
     from latebloom.spec import override, read, resolve
-    from latebloom.views.report import write_report
     from latebloom.views.terminal import RunDisplay, say_outcome
 
     group, table = read(preset)
     changes = dict(settings or {}) | ({"device": device.split(":")[0]} if device else {})
     spec = resolve(override(table, changes))
-    console = Console(quiet=quiet or as_json, soft_wrap=True)
+    console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, emoji=False)
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
     with _Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
         done = run_experiment(
             spec, runs, group, device=device, threads=threads, watch=display, interrupted=interrupts.asked, tell=_warn
         )
-    report = write_report(done)
+    report = _report_of(done)
     if display.rows == 0:
         console.print(f"{done.id} was already finished: to train it again, name another --runs folder or delete it")
     if as_json:
@@ -94,10 +98,11 @@ def ls(*, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
         return
     table = _table("run", "state", "step", "memorised", "grokked", "what")
     for row in rows:
-        steps = {event["name"]: event["found"]["step"] for event in row.events}
+        steps = _event_steps(row.events)
         done = f"{row.last_step or 0:,} of {row.total_steps or 0:,}"
         seen = [f"{steps[name]:,}" if steps.get(name) is not None else "–" for name in ("memorised", "grokked")]
-        table.add_row(row.folder, row.state, done, *seen, row.error or _what(row.spec))
+        why = f" ({row.error})" if row.error and row.state == "failed" else ""
+        table.add_row(row.folder, row.state, done, *seen, _what(row.spec) + why)
     _console().print(table if rows else f"no runs in {runs}; `latebloom run` makes one")
 
 
@@ -167,7 +172,8 @@ def measures(*, as_json: AsJson = False) -> None:
         return
     console = _console()
     for record in RECORDS.values():
-        console.print(f"[bold]{record.name}[/bold]  {record.title} [{record.units}]".replace("[1]", ""))
+        units = "" if record.units == "1" else f" [{record.units}]"
+        console.print(Text.assemble((record.name, "bold"), f"  {record.title}{units}"))
         for name in ("formula", "variant", "source", "disputes"):
             if text := getattr(record, name):
                 console.print(f"    {name:9}{text}", markup=False, highlight=False)
@@ -182,7 +188,7 @@ def _show_components(kind: str, as_json: bool) -> None:
         return
     console = _console()
     for name, part in found.items():
-        console.print(f"[bold]{name}[/bold]  {part['description']}", highlight=False)
+        console.print(Text.assemble((name, "bold"), f"  {part['description']}"))
         table = _table("field", "default", "values", "what it is")
         for field, facts in part["fields"].items():
             table.add_row(f"{kind}.{field}", facts["default"], facts["values"], facts["description"])
@@ -201,7 +207,7 @@ def _show(texts: dict[str, str], heads: tuple[str, str], as_json: bool) -> None:
 
 def _console() -> Console:
     """Standard output; where it is no terminal, wide enough that tables are not folded."""
-    return Console(width=None if sys.stdout.isatty() else 160)
+    return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False)
 
 
 def _table(*heads: str) -> Table:
@@ -211,19 +217,49 @@ def _table(*heads: str) -> Table:
     return table
 
 
+def _event_steps(events: list[Any]) -> dict[str, int | None]:
+    """The step of each event of a stored run; what is not as we write it counts as not found."""
+    found = [(e.get("name"), e.get("found")) for e in events if isinstance(e, dict)]
+    steps = {str(name): f.get("step") for name, f in found if isinstance(f, dict)}
+    return {name: step if isinstance(step, int) else None for name, step in steps.items()}
+
+
 def _what(spec: dict[str, Any]) -> str:
     """The task and the architecture of a stored spec in a few words."""
-    parts = [dict(spec.get(kind, {})) for kind in ("task", "model")]
+    parts = [part if isinstance(part := spec.get(kind), dict) else {} for kind in ("task", "model")]
     settings = [str(parts[0][key]) for key in ("operation", "p") if key in parts[0]]
     return f"{' '.join([parts[0].get('name', '?'), *settings])} · {parts[1].get('name', '?')}"
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+    print(json.dumps(_finite(value), ensure_ascii=False, indent=1, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for NaN and infinities, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _warn(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"latebloom: {message}", style="yellow", markup=False, highlight=False)
+
+
+def _report_of(run: Run) -> Path:
+    """A fresh report; the one that is there where the folder cannot be written."""
+    from latebloom.views.report import write_report
+
+    try:
+        return write_report(run)
+    except LatebloomError as error:
+        there = run.folder / "report.html"
+        if not there.is_file():
+            raise
+        _warn(str(error))
+        return there
 
 
 def _run_json(run: Run, report: Path) -> dict[str, Any]:
@@ -264,7 +300,7 @@ def _split_settings(tokens: list[str]) -> tuple[list[str], dict[str, str]]:
     words = iter(tokens)
     for word in words:
         name, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not ("." in name or name in SPEC_WORDS):
+        if not word.startswith("--") or not (SPEC_PATH.fullmatch(name) or name in SPEC_WORDS):
             rest.append(word)
             continue
         if not equals:

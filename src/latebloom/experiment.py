@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 import warnings
@@ -19,7 +20,7 @@ from latebloom.process import default_threads
 from latebloom.provenance import provenance
 from latebloom.spec import RunSpec, source_file, write
 from latebloom.store import Run, RunWriter, StoreError, open_run
-from latebloom.training import Setup, TrainState, checkpoint_due, log_due, multiply_adds, train
+from latebloom.training import Setup, TrainState, check, checkpoint_due, log_due, multiply_adds, train
 
 Watcher = Callable[[int, dict[str, float], Timeline], None]
 """Called after every log row with the step, the row's numbers and the events so far."""
@@ -65,7 +66,17 @@ def run_experiment(
         DivergedError: a loss was no longer finite.
         InterruptedRunError: `interrupted` said so.
     """
-    setup = Setup.of(spec, device)
+    try:
+        setup = Setup.of(spec, device)
+        check(setup)
+    except LatebloomError:
+        raise
+    except Exception as error:
+        # what is built in has no excuse: its traceback is a bug report
+        if not spec.sources:
+            raise
+        own = ", ".join(f"{kind} {getattr(spec, kind)['name']}" for kind in spec.sources)
+        raise LatebloomError(f"your own {own} failed when it was tried: {type(error).__name__}: {error}") from error
     torch.set_num_threads(threads or default_threads(multiply_adds(setup)))
     facts = provenance(str(setup.device))
     with RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps) as writer:
@@ -89,7 +100,7 @@ class _Session:
         self.setup, self.spec, self.writer = setup, setup.spec, writer
         self.watch, self.interrupted, self.tell = watch, interrupted, tell
         self.subject = measures.Subject(setup.task, setup.model, setup.examples, setup.train_index, setup.test_index)
-        self.timeline = Timeline()
+        self.timeline, self.digest = Timeline(), hashlib.sha256()
         self.row: dict[str, float] = {}
         self.seconds = {"measure_s": 0.0, "store_s": 0.0}
 
@@ -103,7 +114,7 @@ class _Session:
             if self._ended(state.step):
                 break
             if self.interrupted():
-                self.writer.stop("interrupted by its user")
+                self.writer.stop("interrupted by its user", self._events())
                 raise InterruptedRunError(
                     f"stopped at step {state.step} of {self.spec.steps}: all is stored, "
                     "and the same command goes on from there"
@@ -124,9 +135,19 @@ class _Session:
         except ValueError as error:
             raise StoreError(f"the checkpoint of step {found.step} is not one of this spec: {error}") from error
         for row in self.writer.live_scalars().iter_rows(named=True):
-            self.row = {name: value for name, value in row.items() if name not in ("run", "step")}
-            self.timeline.add(row["step"], self.row)
+            self._note(row["step"], {name: value for name, value in row.items() if name not in ("run", "step")})
+        if found.meta.get("log") != self.digest.hexdigest():
+            self.tell(f"the log does not hold what the checkpoint of step {found.step} has seen: the run begins anew")
+            self.writer.begin_anew()
+            self.timeline, self.digest = Timeline(), hashlib.sha256()
+            return self.setup.initial_state(), False
         return state, True
+
+    def _note(self, step: int, row: dict[str, float]) -> None:
+        """Takes a log row into the events and into the digest by which a checkpoint knows its log."""
+        self.row = row
+        self.timeline.add(step, row)
+        self.digest.update(repr((step, sorted(row.items()))).encode())
 
     def _pause(self, step: int) -> bool:
         due = log_due(step, self.spec.log.every) or checkpoint_due(step, self.spec.checkpoints.every)
@@ -138,23 +159,23 @@ class _Session:
             self._log(state)
         before = time.perf_counter()
         if self._checkpoint_due(state.step) or self._ended(state.step) or self.interrupted():
-            self.writer.checkpoint(state.step, state.tensors(), {}, self._checkpoint_due)
+            self.writer.checkpoint(state.step, state.tensors(), {"log": self.digest.hexdigest()}, self._checkpoint_due)
         self.seconds["store_s"] += time.perf_counter() - before
 
     def _log(self, state: TrainState) -> None:
         before = time.perf_counter()
         values = measures.take(measures.Probe(self.subject, state.params))
-        self.row = {name: value for name, value in values.items() if isinstance(value, float)}
+        row = {name: value for name, value in values.items() if isinstance(value, float)}
         arrays = {name: value for name, value in values.items() if isinstance(value, xarray.DataArray)}
         after = time.perf_counter()
-        self.writer.log(state.step, self.row, arrays)
+        self.writer.log(state.step, row, arrays)
         self.seconds["measure_s"] += after - before
         self.seconds["store_s"] += time.perf_counter() - after
-        self.timeline.add(state.step, self.row)
+        self._note(state.step, row)
         self.watch(state.step, self.row, self.timeline)
         if not state.finite():
             message = f"diverged: a weight is no longer finite at step {state.step}; try a lower optim.lr"
-            self.writer.fail(message)
+            self.writer.fail(message, self._events())
             raise DivergedError(message)
 
     def _checkpoint_due(self, step: int) -> bool:
@@ -169,16 +190,18 @@ class _Session:
         return waited and log_due(step, self.spec.log.every)
 
     def _finish(self, state: TrainState, timing: dict[str, Any]) -> None:
-        events = self.timeline.events
         summary = {
             "title": self.setup.task.title,
             "last_step": state.step,
-            "delay": delay(events),
+            "delay": delay(self.timeline.events),
             "final": self.row,
             "missing": measures.missing(measures.Probe(self.subject, state.params)),
             "timing": timing,
         }
-        self.writer.finish([event.to_json() for event in events], summary)
+        self.writer.finish(self._events(), summary)
+
+    def _events(self) -> list[dict[str, Any]]:
+        return [event.to_json() for event in self.timeline.events]
 
 
 def _write_sources(spec: RunSpec, folder: Path) -> None:

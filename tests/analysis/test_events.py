@@ -40,7 +40,7 @@ def test_censored_never_never():
     event = found([0.1] * 9)
     assert event.found.step is None
     assert event.found.censored_at == 80
-    assert "censored there, not never" in event.found.reason
+    assert "not known (censored)" in event.found.reason
 
 
 def test_reached_at_the_end_but_not_sustained_is_said():

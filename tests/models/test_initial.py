@@ -61,3 +61,12 @@ def test_nanda2023_is_refused_where_it_was_not_defined():
     for model in (MLP(5, 2, 3), Transformer(5, 3, 3, tied=True)):
         with pytest.raises(ValueError, match=re.escape("use another init scheme")):
             initial_params(model.tensors(), "nanda2023", 0)
+
+
+@pytest.mark.parametrize("scheme", ["normal", "pytorch", "xavier"])
+def test_layer_norms_start_as_torch_has_them(scheme):
+    norm = torch.nn.LayerNorm(128)
+    found = initial_params(sizes(64).tensors(), scheme, 0)
+    for name in ("blocks.0.ln1", "blocks.0.ln2", "ln_final"):
+        assert torch.equal(found[f"{name}.w"], norm.weight)
+        assert torch.equal(found[f"{name}.b"], norm.bias)

@@ -107,7 +107,7 @@ class Watch:
         if self._count:
             why = f"reached at step {self._first}, but seen only {self._count} times in a row, not {self.sustained}"
         else:
-            why = f"not reached up to step {self._last}: censored there, not never"
+            why = f"not reached up to step {self._last}; what comes later is not known (censored)"
         return Crossing(self.threshold, censored_at=self._last, reason=why)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from latebloom.measures.probe import Probe
 from latebloom.measures.record import Measure, Record, Values
 
-PRECISION = "all examples of the split; log-softmax in float64 over every logit"
+PRECISION = "all examples of the split; float64 over every logit, exact for small losses too"
 
 
 def _records(part: str, word: str) -> tuple[Record, ...]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latebloom.axes import Params
-from latebloom.measures.probe import Probe
+from latebloom.measures.probe import Probe, Subject
 from latebloom.measures.record import Measure, Record, Values, labelled
 
 RECORDS = (
@@ -20,7 +20,7 @@ RECORDS = (
         "‖(c_k·W_E, s_k·W_E)‖ over the width, c_k, s_k = √(2/n) cos, sin(2πkx/n); the constant 1/√n at k = 0",
         "1",
         "rows of the operands' tokens alone, in the order of the group's cycle (discrete logarithm for × and ÷, "
-        "zero left out); cosine and sine together; without an embedding, the rows of W_in that read the first token",
+        "zero left out); cosine and sine together; without an embedding, the rows of W_in that read the first operand",
         "Nanda et al. 2023 (arXiv 2301.05217); basis of their code",
         disputes="whether the constant counts, and cosine and sine apart or together, is not stated there",
         axes=("frequency",),
@@ -60,18 +60,26 @@ def frequency_norms(rows: Float[Tensor, "order width"]) -> Float[Tensor, " frequ
     return torch.zeros(order // 2 + 1, dtype=torch.float64, device=rows.device).index_add(0, frequency, squares).sqrt()
 
 
-def input_rows(params: Params, tokens: int) -> Float[Tensor, "token width"]:
-    """What each token of the first position is turned into: W_E, or the first rows of the first W_in."""
+def input_rows(params: Params, tokens: int, position: int) -> Float[Tensor, "token width"]:
+    """What each token is turned into: W_E, or the rows of the first W_in that read one position's one-hot code."""
     if "embed.W_E" in params:
         return params["embed.W_E"][:tokens]
-    return params["blocks.0.mlp.W_in"][:tokens]
+    return params["blocks.0.mlp.W_in"][position * tokens : (position + 1) * tokens]
+
+
+def operand_position(subject: Subject) -> int:
+    """The position at which the first operand stands."""
+    first = subject.task.operands()[:, 0].to(subject.examples.tokens.device)
+    return int((subject.examples.tokens == first[:, None]).all(dim=0).int().argmax())
 
 
 def _compute(probe: Probe) -> Values:
     algebra = probe.subject.algebra
     assert algebra is not None  # `missing` says so otherwise
     cycle = algebra.cycle.to(next(iter(probe.params.values())).device)
-    norms = frequency_norms(input_rows(probe.params, probe.subject.task.d_vocab)[cycle])
+    norms = frequency_norms(
+        input_rows(probe.params, probe.subject.task.d_vocab, operand_position(probe.subject))[cycle]
+    )
     return {"embedding_fourier_norm": labelled(norms, {"frequency": list(range(len(norms)))})}
 
 

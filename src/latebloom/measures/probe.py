@@ -68,8 +68,10 @@ class Probe:
 
     @cached_property
     def losses(self) -> Float[Tensor, " batch"]:
-        """Cross-entropy of every example, log-softmax in float64."""
-        return torch.logsumexp(self.logits.double(), dim=1) - self.answer_logits
+        """Cross-entropy of every example in float64, as softplus(log Σ_{j≠c} e^z_j − z_c): exact however small."""
+        others = self.logits.double().scatter(1, self.subject.examples.labels[:, None], -torch.inf)
+        gap = torch.logsumexp(others, dim=1) - self.answer_logits
+        return torch.nn.functional.softplus(gap, threshold=50)
 
     @cached_property
     def margins(self) -> Float[Tensor, " batch"]:

@@ -25,16 +25,16 @@ def keyed_generator(seed: int, name: str) -> Generator:
 
 def normal(weight: Weight, generator: Generator) -> Tensor:
     """N(0, 1/fan_in) for weights, N(0, 1/d_model) for embeddings and positions; biases 0, gains 1."""
-    if weight.role in ("bias", "gain"):
+    if weight.role in ("bias", "gain", "shift"):
         return torch.full(weight.shape, float(weight.role == "gain"))
     width = weight.shape[-1] if weight.role in ("embedding", "position") else weight.fan_in
     return torch.randn(weight.shape, generator=generator) / math.sqrt(width)
 
 
 def pytorch(weight: Weight, generator: Generator) -> Tensor:
-    """PyTorch's defaults: U(±1/√fan_in) for linear maps and biases, N(0, 1) for embeddings and positions, gains 1."""
-    if weight.role == "gain":
-        return torch.ones(weight.shape)
+    """PyTorch's defaults: U(±1/√fan_in) linear maps and biases, N(0, 1) embeddings and positions; gains 1, shifts 0."""
+    if weight.role in ("gain", "shift"):
+        return torch.full(weight.shape, float(weight.role == "gain"))
     if weight.role in ("embedding", "position"):
         return torch.randn(weight.shape, generator=generator)
     bound = 1 / math.sqrt(weight.fan_in)
@@ -43,7 +43,7 @@ def pytorch(weight: Weight, generator: Generator) -> Tensor:
 
 def xavier(weight: Weight, generator: Generator) -> Tensor:
     """Xavier-uniform U(±√(6/(fan_in + fan_out))) weights, N(0, 0.02²) embeddings and positions; biases 0, gains 1."""
-    if weight.role in ("bias", "gain"):
+    if weight.role in ("bias", "gain", "shift"):
         return torch.full(weight.shape, float(weight.role == "gain"))
     if weight.role in ("embedding", "position"):
         return torch.randn(weight.shape, generator=generator) * 0.02

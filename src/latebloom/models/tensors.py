@@ -12,7 +12,7 @@ from torch import Tensor
 from latebloom.axes import Params
 from latebloom.tasks import Examples
 
-Role = Literal["embedding", "position", "weight", "unembedding", "bias", "gain"]
+Role = Literal["embedding", "position", "weight", "unembedding", "bias", "gain", "shift"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Weight:
 
     Attributes:
         shape: its sizes.
-        role: what it does; initialisation schemes differ by role.
+        role: what it does; initialisation schemes differ by role. A normalisation has a gain and a shift.
         fan_in: how many inputs each of its outputs sums over.
         fan_out: how many outputs each of its inputs reaches.
     """

@@ -88,7 +88,7 @@ class Transformer:
         for layer in range(self.n_layers):
             found |= {f"blocks.{layer}.{name}": weight for name, weight in self._block().items()}
         if self.norm == "pre":
-            found |= {"ln_final.w": Weight((d,), "gain"), "ln_final.b": Weight((d,), "bias")}
+            found |= {"ln_final.w": Weight((d,), "gain"), "ln_final.b": Weight((d,), "shift")}
         if not self.tied:
             found["unembed.W_U"] = Weight((d, v), "unembedding", d, v)
         if self.biases == "all":
@@ -112,7 +112,7 @@ class Transformer:
             found["mlp.b_out"] = Weight((d,), "bias", m, d)
         if self.norm != "none":
             found |= {f"ln{i}.w": Weight((d,), "gain") for i in (1, 2)}
-            found |= {f"ln{i}.b": Weight((d,), "bias") for i in (1, 2)}
+            found |= {f"ln{i}.b": Weight((d,), "shift") for i in (1, 2)}
         return found
 
     def logits(self, params: Params, examples: Examples) -> Float[Tensor, "batch class"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tomllib
 from importlib import resources
@@ -46,7 +47,7 @@ def read(source: str) -> tuple[str, dict[str, Any]]:
     if source in known:
         return source, tomllib.loads(known[source])
     path = Path(source)
-    if not source.endswith(".toml") and not path.is_file():
+    if not source.endswith(".toml") and (len(source) > 255 or not path.is_file()):
         raise LatebloomError(f"no such preset: {source}{suggestion(source, known)} (a file's name ends in .toml)")
     try:
         if path.stat().st_size > LARGEST_FILE:
@@ -64,7 +65,7 @@ def override(table: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
     A change of `task.name`, `model.name` or `optim.name` drops the settings of what was there before; `seed` drops the
     separate seeds, `epochs` the steps and the other way round.
     """
-    table = json.loads(json.dumps(table))
+    table = copy.deepcopy(table)
     ordered = sorted(changes.items(), key=lambda change: "." in change[0] and not change[0].endswith(".name"))
     for path, value in ordered:
         *parents, last = path.replace("-", "_").split(".")
@@ -90,7 +91,7 @@ def _value(text: str) -> Any:
 
 def write(spec: RunSpec) -> str:
     """The resolved spec as TOML, which `read` and `resolve` turn into the same spec again."""
-    table = spec.model_dump(mode="json", exclude={"sources"})
+    table = spec.model_dump(mode="json", exclude={"sources"}, exclude_none=True)
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
     for name, part in table.items():

@@ -81,7 +81,7 @@ def _load_file(path: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
     return module
 
@@ -90,7 +90,7 @@ def _load_file(path: str) -> ModuleType:
 def _load_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"the module {name} could not be imported: {type(error).__name__}: {error}") from error
 
 

@@ -49,7 +49,9 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
     if spec is not None and not faults:
         faults += _cross_faults(spec, task, model)
     if faults or spec is None:
-        raise SpecError(faults)
+        # a misspelt field is one mistake, not also a missing one
+        meant = {fault.message.partition("did you mean ")[2].rstrip("?") for fault in faults}
+        raise SpecError([fault for fault in faults if not (fault.path in meant and fault.message.endswith("got none"))])
     return spec
 
 
@@ -114,6 +116,8 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
     """What only shows when the parts are seen together."""
     faults = []
     n = len(task.examples())
+    if n == 0:
+        return [Fault("task", "expected examples, got none")]
     train = spec.split.train_size(n)
     if train < 1:
         faults.append(

@@ -35,7 +35,8 @@ class Split(Part):
     def train_size(self, examples: int) -> int:
         """The number of training examples: rounded down, or to the nearest as Power et al. do."""
         share = self.fraction * examples
-        return round(share) if self.scheme == "power2022" else int(share)
+        # 0.29 of 100 is 28.999… in binary; the published schemes keep their codes' rounding
+        return round(share) if self.scheme == "power2022" else int(share + 1e-9 * (self.scheme == "uniform"))
 
 
 class Loss(Part):

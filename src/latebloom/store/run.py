@@ -60,10 +60,7 @@ class Run:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events that were found; none before the run is finished."""
-        manifest = self._manifest
-        if manifest is None:
-            return []
+        """The events found up to the end, or up to where the run was stopped; none while it is under way."""
         return self._json(self._layout.events, [])
 
     @property

@@ -97,6 +97,11 @@ class RunWriter:
             layout.folder.mkdir(parents=True, exist_ok=True)
         lock = RunLock(layout.lock)
         try:
+            # its writer may have finished while this one waited for the lock
+            if layout.manifest.exists():
+                lock.release()
+                _check_spec(layout, spec)
+                return cls(root, layout, None, read_status(layout))
             status = _prepare(layout, spec, provenance, total_steps)
         except BaseException:
             lock.release()
@@ -195,27 +200,51 @@ class RunWriter:
         self._tell_index()
         self._release()
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, events: list[dict[str, Any]] | None = None) -> None:
         """Record that the run was stopped and can be resumed, with all rows so far on disk.
 
+        Args:
+            reason: why.
+            events: what was found on the time line so far.
+
         Raises:
             StoreError: when the disk refuses.
         """
-        self._end("stopped", reason)
+        self._end("stopped", reason, events)
 
-    def fail(self, error: str) -> None:
+    def fail(self, error: str, events: list[dict[str, Any]] | None = None) -> None:
         """Record why the run failed, with all rows so far on disk.
 
+        Args:
+            error: why.
+            events: what was found on the time line so far.
+
         Raises:
             StoreError: when the disk refuses.
         """
-        self._end("failed", error)
+        self._end("failed", error, events)
 
-    def _end(self, state: Any, error: str) -> None:
+    def begin_anew(self) -> None:
+        """Forget the log and the checkpoints, of which one does not fit the other.
+
+        Raises:
+            StoreError: when the disk refuses.
+        """
+        if self._log is not None:
+            self._log.abandon()
+        with writing("The log of the run", self._layout.live):
+            remove_tree(self._layout.live)
+            remove_tree(self._layout.checkpoints)
+        self._log = LiveWriter(self._layout.live)
+
+    def _end(self, state: Any, error: str, events: list[dict[str, Any]] | None = None) -> None:
         try:
             try:
                 if self._log is not None:
                     self._log.close()
+                if events is not None:
+                    with writing("The events of the run", self._layout.events, "The log and the checkpoints are safe"):
+                        write_json(self._layout.events, events)
             finally:
                 self._status = replace(self._status, state=state, updated=now(), error=error)
                 with writing("The state of the run", self._layout.status, "The log and the checkpoints are safe"):
@@ -291,6 +320,8 @@ def _prepare(layout: Layout, spec: Mapping[str, Any], provenance: Mapping[str, A
     with writing("The start of the run", layout.folder):
         for leftover in list(layout.leftovers()):
             remove_tree(leftover)
+        # those of a stopped session are out of date once the run goes on
+        layout.events.unlink(missing_ok=True)
         if layout.spec.exists():
             _check_spec(layout, spec)
         try:

@@ -19,7 +19,7 @@ def gradients(setup: Setup, params: Params, examples: Examples) -> Grads:
     """∇ of the spec's loss over `examples`, by the network's fast path."""
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in params.items()}
     loss = cross_entropy(setup.model.logits(leaves, examples), examples.labels, setup.spec.loss.precision)
-    return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+    return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True), strict=True))
 
 
 def update(setup: Setup, state: TrainState) -> TrainState:

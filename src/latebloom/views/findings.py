@@ -73,7 +73,7 @@ def _detail(event: Event) -> str:
     found, name = event.found, event.title
     if found.step is None:
         seen = "" if found.censored_at is None else f" by step {count(found.censored_at)}"
-        return f"{name}: not seen{seen} ({event.rule}). It is censored there: it may come later, it is not never."
+        return f"{name}: not seen{seen} ({event.rule}). What comes later is not known (censored)."
     text = f"{name}{_between(found)} ({event.rule})"
     return f"{text}. {_elsewhere(event)}".rstrip()
 

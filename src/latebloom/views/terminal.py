@@ -65,6 +65,8 @@ class RunDisplay:
         self.rows += 1
         if self._began is None:
             self._began = (now, step)
+            if step:
+                self.console.print("going on from where the run stopped", highlight=False)
         self._announce(timeline)
         if self._live:
             self._bar.update(self._task, completed=step, rate=self._rate(now, step))
@@ -84,8 +86,7 @@ class RunDisplay:
         if step == first or now == began:
             return ""
         rate = (step - first) / (now - began)
-        left = int((self.total - step) / rate)
-        return f"{rate:,.0f} steps/s, {left // 60}:{left % 60:02d} left"
+        return f"{rate:,.0f} steps/s, {_duration(int((self.total - step) / rate))} left"
 
     def _table(self, row: dict[str, float], timeline: Timeline) -> Table:
         table = Table(box=None, padding=(0, 2))
@@ -103,6 +104,13 @@ class RunDisplay:
             f"accuracy {row['train_accuracy']:.1%}, {row['test_accuracy']:.1%} · {_phase(timeline)}"
             + (f" · {rate}" if rate else "")
         )
+
+
+def _duration(seconds: int) -> str:
+    minutes, hours = seconds // 60, seconds // 3600
+    return (
+        f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+    )
 
 
 def _phase(timeline: Timeline) -> str:
@@ -126,8 +134,8 @@ def say_outcome(console: Console, run: Run, report: Path) -> None:
             console.print(f"{event['title']} at step {found['step']:,} ({event['rule']}; {others})", highlight=False)
     delay = run.summary.get("delay", {})
     if delay.get("steps") is not None:
-        ratio = f", {delay['ratio']:.2g} times as many" if delay["ratio"] else ""
         side = "before" if delay["steps"] < 0 else "after"
+        ratio = f": {delay['ratio']:.1f} times as many steps" if delay["ratio"] else ""
         console.print(f"Generalised {abs(delay['steps']):,} steps {side} memorising{ratio}", highlight=False)
     timing = run.summary.get("timing", {})
     if timing:
