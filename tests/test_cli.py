@@ -229,3 +229,48 @@ def test_examples_run_through_the_same_path(command, tmp_path, words):
     kind, name = words[0][2:].split(".")[0], words[1].split(":")[0]
     assert (folder / f"{kind}-{name}").read_bytes() == (ROOT / "examples" / name).read_bytes()
     assert latebloom.open(folder).spec["sources"][kind]
+
+
+def test_json_has_null_where_a_number_is_not_defined(command):
+    # every test pair's transpose is trained on, so no pair is left without
+    code, out, _ = command(
+        "run", "--task.p=3", "--split.fraction=0.9", "--model.d-model=8", "--model.n-heads=2", "--steps=5", "--json"
+    )
+    assert code == 0
+    assert "NaN" not in out
+    assert json.loads(out)["last_step"] == 5
+
+
+OWN_FAULTS = {
+    "labels out of range": ("% self.p)", "% self.p + 1)", "labels: expected 0 … 6, got 1 … 7"),
+    "tokens out of range": ("full_like(a, self.p)", "full_like(a, -1)", "tokens: expected 0 … 7, got -1 … 6"),
+    "raises": ("a, b = self.operands().unbind(1)", "raise RuntimeError('no data')", "RuntimeError: no data"),
+    "leaves": ("a, b = self.operands().unbind(1)", "raise SystemExit", "SystemExit"),
+    "no algebra": ("def algebra(", "def unknown(", "has no attribute 'algebra'"),
+}
+
+
+@pytest.mark.parametrize("fault", OWN_FAULTS)
+def test_a_faulty_task_of_ones_own_gives_one_message(command, tmp_path, fault):
+    old, new, message = OWN_FAULTS[fault]
+    text = (ROOT / "examples" / "own_task.py").read_text("utf-8")
+    assert old in text
+    (tmp_path / "mine.py").write_text(text.replace(old, new), "utf-8")
+    code, _, err = command("run", "--task.name=mine.py:SumOfSquares", "--task.p=7", "--steps=5")
+    assert code == 2
+    assert message in err
+    assert not list(tmp_path.glob("runs/quick/*"))
+
+
+def test_a_network_whose_fast_path_differs_is_refused(command, tmp_path):
+    text = (ROOT / "examples" / "own_model.py").read_text("utf-8")
+    changed = text.replace("self.apply(params, examples.tokens)[0]", "2 * self.apply(params, examples.tokens)[0]")
+    (tmp_path / "mine.py").write_text(changed, "utf-8")
+    code, _, err = command("run", "--model.name=mine.py:Bilinear", "--task.equation=a b", "--task.p=7", "--steps=5")
+    assert code == 2
+    assert "model.logits: expected what model.apply gives, got other numbers" in err
+
+
+def test_brackets_in_names_are_text(command):
+    assert command("run", *SMALL, "--runs", "m[b]x[/b]")[0] == 0
+    assert "Training loss [nats]" in command("measures")[1]

@@ -71,7 +71,7 @@ def run_experiment(
         check(setup)
     except LatebloomError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # what is built in has no excuse: its traceback is a bug report
         if not spec.sources:
             raise

@@ -173,3 +173,21 @@ def test_what_does_not_apply_says_why():
 class NoAlgebra:
     def algebra(self) -> None:
         return None
+
+
+def test_small_losses_are_exact():
+    found = probe()
+    labels = found.subject.examples.labels
+    logits = torch.zeros(121, 12, dtype=torch.float64).scatter(1, labels[:, None], 45.0)
+    found.__dict__["logits"] = logits
+    assert measures.fit.FIT.compute(found)["train_loss"] == pytest.approx(11 * math.exp(-45), rel=1e-12)
+
+
+def test_one_hot_rows_are_those_of_the_operand_wherever_it_stands():
+    task = Modular("add", 5, "eos a o b =")
+    model = cases.MLP(task.d_vocab, 5, 5, embedding="one-hot", widths=(3,))
+    params = initial_params(model.tensors(), "pytorch", 0)
+    subject = Subject(task, model, task.examples(), torch.tensor([0]), torch.tensor([1]))
+    found = measures.fourier.FOURIER.compute(Probe(subject, params))["embedding_fourier_norm"]
+    rows = params["blocks.0.mlp.W_in"][task.d_vocab : task.d_vocab + 5]
+    assert found.values.tolist() == pytest.approx(frequency_norms(rows).tolist())

@@ -380,3 +380,19 @@ def test_the_log_is_on_disk_before_the_checkpoint(tmp_path, monkeypatch):
         run.checkpoint(1, {"params/w": torch.ones(1)}, {}, always)
         assert seen[0] > 0
         assert open_run(run.folder).scalars["step"].to_list() == [1]
+
+
+def test_a_writer_that_waited_for_the_lock_finds_the_run_finished(tmp_path, monkeypatch):
+    first = begin(tmp_path)
+    first.resume()
+    first.log(0, {"loss": 1.0})
+    real = writer.RunLock
+
+    def finish_then_lock(path):
+        first.finish([], {})
+        return real(path)
+
+    monkeypatch.setattr(writer, "RunLock", finish_then_lock)
+    second = begin(tmp_path)
+    assert second.finished
+    assert len(open_run(first.folder).scalars) == 1

@@ -119,6 +119,6 @@ def construct(kind: str, raw: Any, derived: dict[str, int]) -> tuple[Any, list[F
         made = TypeAdapter(cls).validate_python(given | filled)
     except ValidationError as error:
         return None, faults + from_pydantic(error.errors(), (kind,), known)
-    except Exception as error:  # a user's own class may raise anything; its word is passed on
+    except (Exception, SystemExit) as error:  # a user's own class may raise anything; its word is passed on
         return None, [*faults, Fault(kind, f"{type(error).__name__}: {error}")]
     return made, faults

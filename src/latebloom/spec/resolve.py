@@ -58,7 +58,7 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
 def _sizes(task: Task) -> tuple[dict[str, int], list[Fault]]:
     try:
         return sizes_from(task), []
-    except Exception as error:  # a user's own task may raise anything; its word is passed on
+    except (Exception, SystemExit) as error:  # a user's own task may raise anything; its word is passed on
         return dict.fromkeys(FROM_TASK, 1), [Fault("task", f"{type(error).__name__}: {error}")]
 
 
