@@ -51,7 +51,8 @@ def test_a_unique_beginning_is_enough(root):
         ("", "There is no run|2 match"),
     ],
 )
-def test_a_wrong_name_is_told_with_what_is_near(root, name, message):
+def test_a_wrong_name_is_told_with_what_is_near(root, name, message, monkeypatch):
+    monkeypatch.chdir(root)
     with pytest.raises(StoreError, match=message):
         open_run(name, root)
 
