@@ -3,9 +3,9 @@
     make bench            (or: python benchmarks/training.py --rounds 10 --threads 2)
 
 Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax) in
-the same process with the same settings, in turn, round after round; the ratios are medians over rounds. Waiting threads spin,
-as PyTorch's do by default: run it on an idle machine. (latebloom's command lets them sleep; OMP_WAIT_POLICY=PASSIVE here
-shows that case.) Freed memory is kept for all variants, which favours the others.
+the same process with the same settings, in turn, round after round; the ratios are medians over rounds. Threads that
+wait spin, as PyTorch's do by default: run it on an idle machine. (latebloom's command lets them sleep;
+OMP_WAIT_POLICY=PASSIVE shows that case.) Freed memory is kept for all variants, which favours the others.
 """
 
 from __future__ import annotations
