@@ -233,6 +233,8 @@ def start(runs: Path, *words: str) -> subprocess.Popen:
 def finish(process: subprocess.Popen) -> None:
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
+    # a run that silently began anew would end as its twin too
+    assert errors == ""
 
 
 def logged(folder: Path) -> int:
