@@ -26,7 +26,12 @@ HERE = Path(__file__).parent
 
 def measures_page() -> str:
     """The dictionary of measures, from their records."""
-    lines = ["# Measures", "", "Every number that latebloom logs. `latebloom measures` prints the same.", ""]
+    lines = [
+        "# Measures",
+        "",
+        "Every number that latebloom logs. `latebloom measures WORD` prints the same for one word.",
+        "",
+    ]
     for measure in MEASURES:
         how_often = "every log row" if measure.stride == 1 else f"every {measure.stride}th log row"
         about_it = (measure.compute.__globals__["__doc__"] or "").strip()

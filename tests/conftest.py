@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 # Before torch is loaded: threads of a subprocess or a run that wait must not spin on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import pytest
 import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -18,3 +20,24 @@ torch.set_num_threads(1)
 # Deadlines fail by chance on shared machines; in CI the same examples are drawn every time.
 settings.register_profile("latebloom", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("latebloom")
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs `latebloom …` in this process, in an empty folder; returns exit code, output and errors."""
+    from latebloom import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["latebloom", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import latebloom
-from latebloom import cli
 from latebloom.spec import presets
 
 ROOT = Path(__file__).parents[1]
@@ -25,25 +24,6 @@ SMALL = [
     "--steps=40",
     "--checkpoints.every=10",
 ]
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Runs `latebloom …` in this process, in an empty folder; returns exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["latebloom", *words])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return call
 
 
 def test_run_then_ls_then_report_then_run_again(command, tmp_path):

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import pytest
-
-from latebloom import cli
 from latebloom.spec import override, read, resolve, write
 
 SMALL = [
@@ -21,25 +17,6 @@ SMALL = [
 ]
 
 SETTINGS = [setting.split("=") for setting in SMALL]
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Runs `latebloom …` in this process, in an empty folder; returns exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["latebloom", *words])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return call
 
 
 def test_a_run_is_analysed_at_its_end_and_at_a_step(command):

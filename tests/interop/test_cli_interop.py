@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import get_args
 
 import pytest
 from safetensors.torch import save_file
 
 from foreign import first_code
-from latebloom import cli
 from latebloom.cli.interop import LayoutName
 from latebloom.interop import LAYOUTS
 
 SPLIT = ["--split.scheme", "torch", "--split.fraction=0.4", "--seed", "3"]
 
 
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Runs `latebloom …` in this process, in an empty folder; returns exit code, output and errors in one line."""
-    monkeypatch.chdir(tmp_path)
-    save_file(first_code(7), "net.safetensors")
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["latebloom", *words])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return call
+@pytest.fixture(autouse=True)
+def network(tmp_path):
+    """A foreign file in the folder that commands are given in."""
+    save_file(first_code(7), tmp_path / "net.safetensors")
 
 
 def test_import_report_export_and_import_again(command, tmp_path):

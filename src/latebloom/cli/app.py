@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,16 +51,9 @@ def table(*heads: str) -> Table:
 
 def print_json(value: Any) -> None:
     """Prints one JSON document."""
-    print(json.dumps(_finite(value), ensure_ascii=False, indent=1, default=str, allow_nan=False))
+    from latebloom.store.layout import finite_json
 
-
-def _finite(value: Any) -> Any:
-    """The value with null for NaN and infinities, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(finite_json(value), ensure_ascii=False, indent=1, default=str, allow_nan=False))
 
 
 def warn(message: str) -> None:

@@ -112,7 +112,7 @@ SEARCH = "the loop of the released code ends at n // 2 − 1, which misses a key
 RECORDS = (
     Record(
         "neuron_fve_share",
-        "Neurons of one frequency",
+        "Share of neurons of one frequency",
         "share of neurons whose best frequency explains more than .85 of their variance",
         "share",
         f"{VARIANT}; of all neurons",

@@ -142,7 +142,7 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
         faults.append(
             Fault("task", f"expected at most {LARGEST_TABLE:,} logits in the full table, got {n:,} × {task.classes:,}")
         )
-    faults += _unknown_hyperparameters(spec)
+    faults += _change_faults(spec)
     try:
         check_scheme(model.tensors(), spec.init)
     except ValueError as error:
@@ -150,8 +150,8 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
     return faults
 
 
-def _unknown_hyperparameters(spec: RunSpec) -> list[Fault]:
-    """Changes of what neither the optimiser nor the gradient rule has, and decay factors where nothing decays."""
+def _change_faults(spec: RunSpec) -> list[Fault]:
+    """Changes that are unknown, out of bounds or too late, and decay factors where nothing decays."""
     parts = {"optim": spec.optim, "gradient": spec.gradient}
     # whole numbers are sizes of the state, such as a window, and cannot change
     known = [name for part in parts.values() for name, value in part.items() if isinstance(value, float)]

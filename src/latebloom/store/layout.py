@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -166,6 +167,15 @@ def write_whole(path: Path, *chunks: bytes | memoryview) -> None:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys: equal values give equal text. NaN and infinities are kept as Python writes them."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def finite_json(value: Any) -> Any:
+    """The value with null for NaN and infinities, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: finite_json(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, value: Any) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latebloom.views.circuit_tables import number, table
+from latebloom.views.findings import raised
 from latebloom.views.markup import Html, join, tag
 
 STRIP, EDGE = 240, 8
@@ -43,14 +44,10 @@ def _legend(own: float | None) -> Html:
 
 
 def _ablation_rows(found: Sequence[Mapping[str, Any]], own: float | None, low: int, high: int) -> Html:
-    axis = f"10{_raised(low)} … 10{_raised(high)} nats"
+    axis = f"10{raised(low)} … 10{raised(high)} nats"
     heads = ("ablation", axis, "loss, all", "train", "test", "accuracy, all", "control’s loss")
     body = [_ablation_row(a, own, low, high) for a in found]
     return table(heads, body, "Ablations", "ablations")
-
-
-def _raised(exponent: int) -> str:
-    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _ablation_row(a: Mapping[str, Any], own: float | None, low: int, high: int) -> Html:

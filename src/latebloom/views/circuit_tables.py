@@ -206,10 +206,11 @@ def published(found: Sequence[Comparison], record: Mapping[str, Any]) -> Html:
     body = []
     for c in found:
         difference = "the printed digits" if c.same else "–" if c.difference is None else f"{c.difference:+.1%}"
-        cells = (c.what, c.published, number(c.ours), difference, c.where)
+        source = f"{c.where}; {c.why}" if c.why and not c.same else c.where
+        cells = (c.what, c.published, number(c.ours), difference, source)
         kinds = (None, "number", "number", "number same" if c.same else "number", "rule")
         body.append(tag("tr", *(tag("td", cell, class_=kind) for cell, kind in zip(cells, kinds, strict=True))))
-    heads = ("value", "published", "here", "difference", "where in the source")
+    heads = ("value", "published", "here", "difference", "where in the source; why ours may differ")
     return join(
         tag("p", words, class_="quiet"),
         tag("details", tag("summary", f"All {len(found)} values"), table(heads, body, "Published", "small"), open=True),

@@ -110,6 +110,11 @@ def delay_range(events: Sequence[Event]) -> str:
     return text + ", as far as the log's gaps tell."
 
 
+def raised(exponent: int) -> str:
+    """An exponent in raised digits, for powers of ten."""
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def of_imported(facts: Mapping[str, Any], final: Any, spec: Mapping[str, Any]) -> tuple[str, list[str], str]:
     """Headline, sentences and set-up of a network that was trained elsewhere: nothing is known of its training."""
     numbers = final if isinstance(final, Mapping) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from latebloom.measures import RECORDS
 from latebloom.views import tables
-from latebloom.views.findings import count
+from latebloom.views.findings import count, raised
 from latebloom.views.markup import Html, join, tag
 
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 1030, 300, 52, 8, 36, 22
@@ -72,10 +72,13 @@ def _chart(curves: Mapping[str, Sequence[Any]]) -> Html:
     for power in range(low, high + 1, max(1, (high - low) // 6)):
         at = f"{y(10.0**power):.1f}"
         lines.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
-        lines.append(tag("text", f"1e{power}" if power else "1", x=LEFT - 6, y=float(at) + 4, text_anchor="end"))
+        lines.append(
+            tag("text", "1" if power == 0 else f"10{raised(power)}", x=LEFT - 6, y=float(at) + 4, text_anchor="end")
+        )
     for part in range(6):
         step = steps[-1] * part / 5
-        lines.append(tag("text", count(round(step)), x=f"{x(step):.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle"))
+        anchor = "end" if part == 5 else "middle"
+        lines.append(tag("text", count(round(step)), x=f"{x(step):.1f}", y=HEIGHT - BOTTOM + 16, text_anchor=anchor))
     for name, _, role in reversed(CURVES):
         points = [(x(s), y(v)) for s, v in zip(steps, curves[name], strict=True) if v is not None and v > 0]
         path = "L".join(f"{a:.1f} {b:.1f}" for a, b in points)

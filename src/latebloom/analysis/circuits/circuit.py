@@ -35,6 +35,7 @@ from latebloom.measures.keys import (
 )
 from latebloom.measures.neurons import NeuronFit, neuron_fit
 from latebloom.measures.probe import Probe
+from latebloom.store.layout import finite_json
 
 if TYPE_CHECKING:
     from latebloom.store import Run
@@ -88,7 +89,7 @@ class Circuit:
             "verdict": self.verdict.to_json(),
         }
         del plain["evidence"]
-        return _finite({"schema": SCHEMA, "latebloom": __version__} | plain)
+        return finite_json({"schema": SCHEMA, "latebloom": __version__} | plain)
 
 
 def analyse_circuit(run: Run, step: int | None = None, keys: Sequence[int] | None = None, seed: int = 0) -> Circuit:
@@ -213,11 +214,3 @@ def _setting(bench: Bench, seed: int) -> dict[str, Any]:
         "seed": seed,
         "draws": DRAWS,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

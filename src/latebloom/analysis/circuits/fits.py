@@ -16,7 +16,7 @@ POLYNOMIAL = "the (up to) 8 products of 1, cos, sin(w_k a) and 1, cos, sin(w_k b
 RECORDS = (
     Record(
         "neurons_clustered",
-        "Neurons with a single frequency",
+        "Number of neurons of one frequency",
         f"number of neurons with max_k FVE_k > {CLUSTER}",
         "1",
         f"last MLP layer after its non-linearity; FVE_k: energy of {POLYNOMIAL} over the variance; k over all "

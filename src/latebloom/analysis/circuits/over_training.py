@@ -7,7 +7,6 @@ frequencies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from latebloom.measures.norms import NORMS
 from latebloom.measures.probe import Probe
 from latebloom.measures.progress import gap_hits, gap_losses, pair_gaps
 from latebloom.measures.restricted import by_split, restricted_by_answer
+from latebloom.store.layout import finite_json
 
 if TYPE_CHECKING:
     from latebloom.store import Run
@@ -62,11 +62,10 @@ class OverTraining:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data; null where a number is not finite."""
-        curves = {
-            name: [None if isinstance(v, float) and not math.isfinite(v) else v for v in column.to_list()]
-            for name, column in self.curves.to_dict().items()
-        }
-        return {"keys": list(self.keys), "curves": curves, "landmarks": [asdict(mark) for mark in self.landmarks]}
+        curves = self.curves.to_dict(as_series=False)
+        return finite_json(
+            {"keys": list(self.keys), "curves": curves, "landmarks": [asdict(mark) for mark in self.landmarks]}
+        )
 
 
 def over_training(run: Run, keys: Sequence[int] | None = None) -> OverTraining:

@@ -22,6 +22,7 @@ class Comparison:
         where: in the source.
         ours: None where this network has no such value.
         same: whether ours rounds to the printed digits.
+        why: why ours may differ, or that it is not explained; "" where nothing is to be said.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Comparison:
     where: str
     ours: float | None
     same: bool
+    why: str = ""
 
     @property
     def difference(self) -> float | None:
@@ -67,9 +69,8 @@ def _comparison(value: Mapping[str, Any], record: Mapping[str, Any]) -> Comparis
     what, ours = _ours(value, record)
     if not isinstance(ours, int | float) or not math.isfinite(ours):
         ours = None
-    return Comparison(
-        what, value["published"], value["where"], ours, ours is not None and _rounds(ours, value["published"])
-    )
+    same = ours is not None and _rounds(ours, value["published"])
+    return Comparison(what, value["published"], value["where"], ours, same, value.get("why", ""))
 
 
 def _ours(value: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, Any]:
