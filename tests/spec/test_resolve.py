@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from latebloom.errors import LatebloomError
 from latebloom.spec import SpecError, about, describe, json_schema, override, presets, read, resolve, write
+from latebloom.spec.run_spec import without_neutral
 
 
 def quick(**changes: str):
@@ -164,3 +165,12 @@ def test_everything_built_in_describes_itself(kind):
         for field, facts in part["fields"].items():
             assert facts["description"], (name, field)
             assert facts["values"], (name, field)
+
+
+def test_a_new_field_with_its_neutral_value_is_not_in_the_identity():
+    table = {"model": {"name": "mlp", "twist": 0}, "loss": {"name": "mse"}, "cut": None}
+    added = {("model", "twist"): 0, ("cut",): None}
+    assert without_neutral(table, added) == {"model": {"name": "mlp"}, "loss": {"name": "mse"}}
+    changed = table | {"cut": 3, "model": {"name": "mlp", "twist": 1}}
+    assert without_neutral(changed, added) == changed
+    assert without_neutral(table, {("loss", "name", "x"): 0, ("none",): 0}) == table

@@ -20,6 +20,12 @@ from latebloom.tasks import Task
 IDENTITY_VERSION = 1
 """Raised when the same spec would give another result, so that runs of older versions are not taken for the same."""
 
+ADDED: dict[tuple[str, ...], Any] = {}
+"""Fields added since that version, by path, and the value with which a run is what it was without the field.
+
+They stand in the identity only with another value, so that a new field makes no finished run a stranger.
+"""
+
 
 def _strides(strides: dict[str, int]) -> dict[str, int]:
     try:
@@ -230,7 +236,7 @@ class RunSpec(Part):
     @property
     def identity(self) -> str:
         """SHA-256 over every field that can change the result or what is recorded of it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(without_neutral(self.model_dump(mode="json")), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"{IDENTITY_VERSION}:{text}".encode()).hexdigest()
 
     @property
@@ -256,6 +262,16 @@ class RunSpec(Part):
     def build_gradient_rule(self) -> GradientRule:
         """What the optimiser is given for the gradient."""
         return _built("gradient", self.gradient, {})
+
+
+def without_neutral(table: dict[str, Any], added: dict[tuple[str, ...], Any] | None = None) -> dict[str, Any]:
+    """A dumped spec less the fields of `ADDED` that have their neutral value."""
+    for path, neutral in (ADDED if added is None else added).items():
+        if len(path) == 1 and path[0] in table and table[path[0]] == neutral:
+            table = {name: value for name, value in table.items() if name != path[0]}
+        elif len(path) > 1 and isinstance(table.get(path[0]), dict):
+            table = table | {path[0]: without_neutral(table[path[0]], {path[1:]: neutral})}
+    return table
 
 
 def _built(kind: str, table: dict[str, Any], derived: dict[str, int]) -> Any:
