@@ -73,6 +73,28 @@ def test_all_faults_are_reported_at_once_with_their_paths():
         ({"model__name": "json:JSONDecoder"}, "model.name", "expected a dataclass 'JSONDecoder' in json"),
         ({"model__d_vocab": "7"}, "model.d_vocab", "no such field"),
         ({"init": "nanda2023", "model__tied": "true"}, "init", "use another init scheme"),
+        ({"split__scheme": "cosets"}, "split", "expected a subgroup with the scheme cosets"),
+        ({"split__subgroup": "'3'"}, "split", "expected a subgroup with the scheme cosets and with no other"),
+        (
+            {"split__scheme": "cosets", "split__subgroup": "'3'"},
+            "split.subgroup",
+            "those of the whole group; a group of prime order has no other subgroup",
+        ),
+        (
+            {"split__scheme": "cosets", "split__subgroup": "'2'", "task__name": "polynomial"},
+            "split.subgroup",
+            "expected a task over a group",
+        ),
+        (
+            {"split__scheme": "rows", "task__name": "conditional", "task__by": "a"},
+            "split.scheme",
+            "equally many examples for each first operand, got 96 to 97",
+        ),
+        (
+            {"split__scheme": "rows", "split__fraction": "0.01"},
+            "split.fraction",
+            "expected at least one training block of pairs, got 0.01 of 59: use ≥ 0.01695",
+        ),
         ({"stop__event": "grokt"}, "stop.event", "expected 'never', 'memorised' or 'grokked', got 'grokt'"),
     ],
 )

@@ -108,12 +108,12 @@ def test_published_splits_are_the_published_draws():
     random.seed(4)
     random.shuffle(pairs)
     spec = resolve(override(read("nanda2023")[1], {"seed": "4"}))
-    found, rest = split(spec, 113**2)
+    found, rest = split(spec, spec.build_task())
     assert {divmod(i, 113) for i in found.tolist()} == set(pairs[:3830])
     assert len(set(found.tolist()) | set(rest.tolist())) == 113**2
     spec = resolve(read("cleanup-mlp")[1])
     np.random.seed(42)
-    assert set(split(spec, 9409)[0].tolist()) == set(np.random.permutation(9409)[:2822].tolist())
+    assert set(split(spec, spec.build_task())[0].tolist()) == set(np.random.permutation(9409)[:2822].tolist())
 
 
 def test_split_schemes_are_those_of_the_spec():
@@ -121,7 +121,39 @@ def test_split_schemes_are_those_of_the_spec():
 
     from latebloom.spec.run_spec import Split
 
-    assert set(get_args(Split.model_fields["scheme"].annotation)) == {*SPLIT_SCHEMES, "list"}
+    assert set(get_args(Split.model_fields["scheme"].annotation)) == {*SPLIT_SCHEMES, "list", "rows", "cosets"}
+
+
+@pytest.mark.parametrize("operation", ["add", "div"])
+def test_whole_rows_are_trained_on_or_held_out(operation):
+    made = setup(split__scheme="rows", split__fraction="0.43", task__operation=operation)
+    first = made.task.operands()[:, 0]
+    trained, tested = set(first[made.train_index].tolist()), set(first[made.test_index].tolist())
+    assert len(trained) == 3
+    assert trained | tested == set(range(7))
+    assert not trained & tested
+    assert len(made.train_index) == made.spec.split.train_size(made.task)
+    other = setup(split__scheme="rows", split__fraction="0.43", task__operation=operation, seed="2")
+    assert set(first[other.train_index].tolist()) != trained
+
+
+def test_whole_blocks_of_cosets_are_trained_on_or_held_out():
+    table = {"name": "group", "group": "S_3", "equation": "a b ="}
+    raw = override(read("quick")[1], SMALL | {"split.fraction": "0.5"} | {"task.name": "group"})
+    split_table = {"scheme": "cosets", "subgroup": "021", "fraction": 0.5}
+    made = Setup.of(resolve(raw | {"task": table, "split": split_table}))
+    group, pairs = made.task.structure(), made.task.operands()
+    inside = [group.identity, group.elements.index("021")]
+
+    def block(a: int, b: int) -> tuple[frozenset[int], frozenset[int]]:
+        left = frozenset(int(group.table[a, h]) for h in inside)
+        return left, frozenset(int(group.table[h, b]) for h in inside)
+
+    trained = {block(a, b) for a, b in pairs[made.train_index].tolist()}
+    tested = {block(a, b) for a, b in pairs[made.test_index].tolist()}
+    assert (len(trained), len(tested)) == (4, 5)
+    assert not trained & tested
+    assert len(made.train_index) == made.spec.split.train_size(made.task) == 16
 
 
 @pytest.mark.parametrize("every", [1, 3, 10, 25, 200])

@@ -96,9 +96,9 @@ def _count_steps(table: dict[str, Any], task: Task | None) -> list[Fault]:
         return [Fault("epochs", f"expected a whole number ≥ 1, got {epochs!r}")]
     batch = table.get("batch", "full")
     try:
-        size = Split.model_validate(table.get("split", {})).train_size(len(task.examples()) if task else 1)
+        size = Split.model_validate(table.get("split", {})).train_size(task) if task else 1
         per_epoch = 1 if batch == "full" else math.ceil(size / max(1, int(batch)))
-    except (ValidationError, ValueError, TypeError):
+    except (ValidationError, SpecError, ValueError, TypeError):
         return []  # the faulty split or batch is reported at its own path
     table["steps"] = epochs * max(1, per_epoch)
     return []
@@ -119,21 +119,11 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
     n = len(task.examples())
     if n == 0:
         return [Fault("task", "expected examples, got none")]
-    train = spec.split.train_size(n)
-    if train < 1:
-        faults.append(
-            Fault(
-                "split.fraction",
-                f"expected at least one training pair, got {spec.split.fraction} of {n}: use ≥ {1 / n:.4g}",
-            )
-        )
-    if n - train < 1:
-        faults.append(
-            Fault(
-                "split.fraction",
-                f"expected at least one test pair, got {spec.split.fraction} of {n}: use ≤ {1 - 1 / n:.4g}",
-            )
-        )
+    try:
+        train, more = spec.split.train_size(task), _share_faults(spec.split, task, n)
+    except SpecError as error:
+        return error.faults
+    faults += more
     if spec.batch != "full" and spec.batch > train:
         faults.append(
             Fault("batch", f'expected at most the {train} training pairs, got {spec.batch}; "full" takes all')
@@ -148,6 +138,21 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
     except ValueError as error:
         faults.append(Fault("init", str(error)))
     return faults
+
+
+def _share_faults(split: Split, task: Task, examples: int) -> list[Fault]:
+    """A share that leaves nothing to train on, or nothing to test on."""
+    blocks, listed = split.blocks(task), split.listed(examples)
+    if listed is not None:
+        return []
+    units, what = (examples, "pair") if blocks is None else (blocks.count, "block of pairs")
+    if split.share(units) < 1:
+        wanted = f"one training {what}, got {split.fraction} of {units}: use ≥ {1 / units:.4g}"
+    elif split.share(units) >= units:
+        wanted = f"one test {what}, got {split.fraction} of {units}: use ≤ {1 - 1 / units:.4g}"
+    else:
+        return []
+    return [Fault("split.fraction", f"expected at least {wanted}")]
 
 
 def _change_faults(spec: RunSpec) -> list[Fault]:

@@ -15,12 +15,12 @@ from latebloom.optim import GradientRule, Optimiser
 from latebloom.spec.example_list import unpacked
 from latebloom.spec.faults import Fault, SpecError
 from latebloom.spec.named import construct, sizes_from
-from latebloom.tasks import Task
+from latebloom.tasks import Blocks, Task, cosets, rows
 
 IDENTITY_VERSION = 1
 """Raised when the same spec would give another result, so that runs of older versions are not taken for the same."""
 
-ADDED: dict[tuple[str, ...], Any] = {}
+ADDED: dict[tuple[str, ...], Any] = {("split", "subgroup"): None}
 """Fields added since that version, by path, and the value with which a run is what it was without the field.
 
 They stand in the identity only with another value, so that a new field makes no finished run a stranger.
@@ -52,12 +52,15 @@ class Part(BaseModel):
 class Split(Part):
     """Which examples are trained on; all others are tested on."""
 
-    scheme: Literal["uniform", "nanda2023", "numpy", "power2022", "torch", "list"] = "uniform"
-    """How the training pairs are drawn; all but `uniform` and `list` repeat a published draw bit for bit."""
+    scheme: Literal["uniform", "nanda2023", "numpy", "power2022", "torch", "list", "rows", "cosets"] = "uniform"
+    """How the training pairs are drawn: uniformly; as published, bit for bit; as listed; or as whole blocks: rows (all
+    pairs with one first operand) or cosets (pairs from one left and one right coset of `subgroup`)."""
     fraction: float = Field(default=0.3, gt=0, lt=1)
-    """Share of all examples that is trained on."""
+    """Share of all examples that is trained on; with rows and cosets, of all blocks."""
     examples: str | None = None
     """The training examples of scheme `list`, as `latebloom import --split-file` writes them: N, a colon, N bits."""
+    subgroup: str | None = Field(default=None, min_length=1, max_length=200)
+    """Elements that generate the subgroup of scheme `cosets`, with commas between them ("10234, 12340")."""
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +76,8 @@ class Split(Part):
     def _agrees(self) -> Split:
         if (self.scheme == "list") != (self.examples is not None):
             raise ValueError(f"expected examples with the scheme list and with no other, got scheme {self.scheme}")
+        if (self.scheme == "cosets") != (self.subgroup is not None):
+            raise ValueError(f"expected a subgroup with the scheme cosets and with no other, got scheme {self.scheme}")
         if self.examples is not None:
             total, taken = unpacked(self.examples)
             # exactly, or one split would have several identities
@@ -80,14 +85,40 @@ class Split(Part):
                 raise ValueError(f"expected no fraction beside a list ({len(taken)} of {total}), got {self.fraction}")
         return self
 
-    def train_size(self, examples: int) -> int:
-        """The number of training examples: rounded down, or to the nearest as Power et al. do."""
+    def blocks(self, task: Task) -> Blocks | None:
+        """The blocks that are trained on as wholes; None where single examples are drawn.
+
+        Raises:
+            SpecError: the task has no such blocks.
+        """
+        try:
+            if self.scheme == "rows":
+                return rows(task)
+            return cosets(task, self.subgroup) if self.subgroup is not None else None
+        except ValueError as error:
+            raise SpecError([Fault(f"split.{'scheme' if self.subgroup is None else 'subgroup'}", str(error))]) from None
+
+    def train_size(self, task: Task) -> int:
+        """The number of training examples: rounded down, or to the nearest as Power et al. do.
+
+        Raises:
+            SpecError: as `blocks` and `listed`.
+        """
+        if (blocks := self.blocks(task)) is not None:
+            return blocks.outside + blocks.size * self.share(blocks.count)
+        examples = len(task.examples())
         listed = self.listed(examples)
-        if listed is not None:
-            return len(listed)
+        return self.share(examples) if listed is None else len(listed)
+
+    def share(self, examples: int) -> int:
+        """The fraction of so many examples or blocks, as a whole number."""
         share = self.fraction * examples
         # 0.29 of 100 is 28.999… in binary; the published schemes keep their codes' rounding
-        return round(share) if self.scheme == "power2022" else int(share + 1e-9 * (self.scheme == "uniform"))
+        return (
+            round(share)
+            if self.scheme == "power2022"
+            else int(share + 1e-9 * (self.scheme in ("uniform", "rows", "cosets")))
+        )
 
     def listed(self, examples: int) -> list[int] | None:
         """The training examples, ascending, of a spec that lists them; None of one that draws them.

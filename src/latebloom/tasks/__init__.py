@@ -1,6 +1,7 @@
 """What is learnt: all examples of one finite problem, and its algebra."""
 
 from latebloom.tasks.algebra import Algebra, OverGroup, Task
+from latebloom.tasks.blocks import Blocks, cosets, rows
 from latebloom.tasks.conditional import Conditional
 from latebloom.tasks.examples import Distinct, Examples
 from latebloom.tasks.groups import Group
@@ -17,6 +18,7 @@ TASKS: dict[str, type] = FAMILIES | {"null": Null}
 __all__ = [
     "TASKS",
     "Algebra",
+    "Blocks",
     "Conditional",
     "Distinct",
     "Examples",
@@ -29,4 +31,6 @@ __all__ = [
     "Polynomial",
     "SparseParity",
     "Task",
+    "cosets",
+    "rows",
 ]

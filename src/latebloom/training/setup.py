@@ -61,7 +61,7 @@ class Setup:
         place = _device(spec, device)
         task = spec.build_task()
         examples = task.examples().to(place)
-        train_index, test_index = (index.to(place) for index in split(spec, len(examples)))
+        train_index, test_index = (index.to(place) for index in split(spec, task))
         true_labels = examples.labels
         corrupted_index, labels = corrupt(true_labels, train_index, task.classes, spec)
         examples = examples if labels is true_labels else Examples(examples.tokens, labels)

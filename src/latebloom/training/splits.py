@@ -1,4 +1,4 @@
-"""Which examples are trained on: one drawing scheme of our own, and the published ones bit for bit."""
+"""Which examples are trained on: one drawing scheme of our own, the published ones bit for bit, and whole blocks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from latebloom.models import keyed_generator
 from latebloom.spec import RunSpec
+from latebloom.tasks import Task
 
 
 def _uniform(examples: int, seed: int) -> list[int]:
@@ -44,13 +45,21 @@ SPLIT_SCHEMES: dict[str, Callable[[int, int], list[int]]] = {
 }
 
 
-def split(spec: RunSpec, examples: int) -> tuple[Int[Tensor, " train"], Int[Tensor, " test"]]:
+def split(spec: RunSpec, task: Task) -> tuple[Int[Tensor, " train"], Int[Tensor, " test"]]:
     """Indices of training and test examples, each in ascending order (neighbours share table rows)."""
+    chosen = _chosen(spec, task)
+    return chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
+
+
+def _chosen(spec: RunSpec, task: Task) -> Bool[Tensor, " batch"]:
+    blocks = spec.split.blocks(task)
+    if blocks is not None:
+        taken = torch.tensor(_uniform(blocks.count, spec.seeds.split)[: spec.split.share(blocks.count)])
+        return torch.isin(blocks.of, taken) | (blocks.of < 0)
+    examples = len(task.examples())
     listed = spec.split.listed(examples)
-    if listed is not None:
-        chosen = torch.zeros(examples, dtype=torch.bool)
-        chosen[listed] = True
-        return chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
-    order = torch.tensor(SPLIT_SCHEMES[spec.split.scheme](examples, spec.seeds.split))
-    size = spec.split.train_size(examples)
-    return order[:size].sort().values, order[size:].sort().values
+    if listed is None:
+        listed = SPLIT_SCHEMES[spec.split.scheme](examples, spec.seeds.split)[: spec.split.share(examples)]
+    chosen = torch.zeros(examples, dtype=torch.bool)
+    chosen[listed] = True
+    return chosen
