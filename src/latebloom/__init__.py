@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latebloom.recorder import Recorder
     from latebloom.store import open_run as open
+    from latebloom.store import open_study
 
 __version__ = "0.1.0"
 
-__all__ = ["Recorder", "open"]
+__all__ = ["Recorder", "open", "open_study"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from latebloom.store import open_run
 
         return open_run
+    if name == "open_study":
+        from latebloom.store import open_study
+
+        return open_study
     if name == "Recorder":
         from latebloom.recorder import Recorder
 

@@ -2,7 +2,7 @@
 
 from latebloom.spec.example_list import packed
 from latebloom.spec.faults import Fault, SpecError, suggestion
-from latebloom.spec.files import about, describe, json_schema, override, presets, read, write
+from latebloom.spec.files import about, canonical, describe, json_schema, override, presets, put, read, write
 from latebloom.spec.named import REGISTRIES, settings, source_file
 from latebloom.spec.resolve import resolve
 from latebloom.spec.run_spec import Loss, RunSpec, Schedule
@@ -15,11 +15,13 @@ __all__ = [
     "Schedule",
     "SpecError",
     "about",
+    "canonical",
     "describe",
     "json_schema",
     "override",
     "packed",
     "presets",
+    "put",
     "read",
     "resolve",
     "settings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -63,29 +64,46 @@ def read(source: str) -> tuple[str, dict[str, Any]]:
 
 
 def override(table: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
-    """The table with dotted paths set: `{"model.d-mlp": "256"}`; values are read as TOML, else as text.
+    """The table with dotted paths set from text: `{"model.d-mlp": "256"}`; values are read as TOML, else as text."""
+    return put(table, {path: _value(text) for path, text in changes.items()}, said="--")
+
+
+def put(table: dict[str, Any], changes: Mapping[str, Any], said: str = "") -> dict[str, Any]:
+    """The table with dotted paths set: `{"model.d_mlp": 256}`.
 
     A change of `task.name`, `model.name` or `optim.name` drops the settings of what was there before; `seed` drops the
     separate seeds, `epochs` the steps and the other way round.
+
+    Args:
+        table: is left as it is.
+        changes: values by path.
+        said: what stands before a path in messages.
+
+    Raises:
+        LatebloomError: a path leads through a value.
     """
     table = copy.deepcopy(table)
     ordered = sorted(changes.items(), key=lambda change: "." in change[0] and not change[0].endswith(".name"))
     for path, value in ordered:
-        *parents, last = path.split(".")
-        parents = [parent.replace("-", "_") for parent in parents]
-        if not parents or parents[-1] not in FREE:
-            last = last.replace("-", "_")
+        *parents, last = canonical(path).split(".")
         place = table
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise LatebloomError(f"--{path}: expected a table at {parent}, got the value {place!r}")
+                raise LatebloomError(f"{said}{path}: expected a table at {parent}, got the value {place!r}")
         if last == "name" and place.get("name") != value:
             place.clear()
         # what was said before of the same thing gives way
         table.pop({"steps": "epochs", "epochs": "steps", "seed": "seeds"}.get(path, ""), None)
-        place[last] = _value(value)
+        place[last] = value
     return table
+
+
+def canonical(path: str) -> str:
+    """A field's path as specs write it: `model.d-mlp` is `model.d_mlp`; keys that are names of other things stay."""
+    *parents, last = path.split(".")
+    parents = [parent.replace("-", "_") for parent in parents]
+    return ".".join([*parents, last if parents and parents[-1] in FREE else last.replace("-", "_")])
 
 
 def _value(text: str) -> Any:

@@ -99,6 +99,12 @@ def _load_module(name: str) -> ModuleType:
         raise ValueError(f"the module {name} could not be imported: {type(error).__name__}: {error}") from error
 
 
+# Building a validator takes milliseconds: a study resolves thousands of specs.
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
 def settings(kind: str, cls: type) -> list[str]:
     """The names of the fields that a spec may set."""
     return [f.name for f in dataclasses.fields(cls) if f.init and not (kind == "model" and f.name in FROM_TASK)]
@@ -121,7 +127,7 @@ def construct(kind: str, raw: Any, derived: dict[str, int]) -> tuple[Any, list[F
     given = {key: value for key, value in given.items() if key in known}
     filled = {key: value for key, value in derived.items() if key in {f.name for f in dataclasses.fields(cls)}}
     try:
-        made = TypeAdapter(cls).validate_python(given | filled)
+        made = _adapter(cls).validate_python(given | filled)
     except ValidationError as error:
         return None, faults + from_pydantic(error.errors(), (kind,), known)
     except (Exception, SystemExit) as error:  # a user's own class may raise anything; its word is passed on

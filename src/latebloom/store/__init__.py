@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from latebloom.store.layout import Layout
     from latebloom.store.run import Run, open_run
     from latebloom.store.status import State, Status
+    from latebloom.store.study import Study, open_study
+    from latebloom.store.study_file import Axis, StudyFile, StudyRun, read_study, write_study
     from latebloom.store.writer import RunWriter
 
 _WHERE = {
+    "Axis": "study_file",
     "Checkpoint": "checkpoints",
     "CheckpointError": "faults",
     "Index": "index",
@@ -28,11 +31,18 @@ _WHERE = {
     "State": "status",
     "Status": "status",
     "StoreError": "faults",
+    "Study": "study",
+    "StudyFile": "study_file",
+    "StudyRun": "study_file",
     "load_params": "checkpoints",
     "open_run": "run",
+    "open_study": "study",
+    "read_study": "study_file",
+    "write_study": "study_file",
 }
 
 __all__ = [
+    "Axis",
     "Checkpoint",
     "CheckpointError",
     "Index",
@@ -43,8 +53,14 @@ __all__ = [
     "State",
     "Status",
     "StoreError",
+    "Study",
+    "StudyFile",
+    "StudyRun",
     "load_params",
     "open_run",
+    "open_study",
+    "read_study",
+    "write_study",
 ]
 
 
