@@ -172,12 +172,12 @@ def test_a_read_only_archive_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is no study: it has no study.json"),
+        (None, "is no study: no study.json, as written by"),
         ("{}", "is of format None"),
         ("[1]", "should hold a dict"),
-        ('{"schema": 1}', "is not as latebloom writes it"),
+        ('{"schema": 1}', "is not as latebloom writes"),
         ('{"schema": 1, "name": "", "question": "", "base": {}, "axes": [{"name": "a", "paths": ["a"], '
-         '"values": [1]}], "seeds": [0], "runs": [{"id": "x", "cell": {}, "seed": 0}]}', "is not as latebloom writes it"),
+         '"values": [1]}], "seeds": [0], "runs": [{"id": "x", "cell": {}, "seed": 0}]}', "is not as latebloom writes"),
         ('{"schema": 1, "name": "", "question": "", "base": {}, "axes": [], "seeds": [0], '
          '"runs": [{"id": "../../x", "cell": {}, "seed": 0}]}', "A run id must be letters"),
     ],
