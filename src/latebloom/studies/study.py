@@ -274,13 +274,11 @@ def _conditions(table: dict[str, Any], before: str = "") -> Iterator[tuple[str, 
 
 
 def _seeds(given: Any, faults: list[StudyFault]) -> tuple[int, ...]:
-    seeds = (
-        list(range(given)) if isinstance(given, int) and not isinstance(given, bool) and given <= MOST_VALUES else given
-    )
-    whole = isinstance(seeds, list) and all(
-        isinstance(s, int) and not isinstance(s, bool) and 0 <= s < 2**32 for s in seeds
-    )
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
+    """So many seeds from 0 on, or those that are listed; none where they have a fault."""
+    whole = isinstance(given, int) and not isinstance(given, bool) and 0 < given <= MOST_VALUES
+    seeds: list[Any] = list(range(given)) if whole else given if isinstance(given, list) else []
+    sound = all(isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 for seed in seeds)
+    if not sound or not seeds or len(set(seeds)) < len(seeds):
         faults.append(StudyFault("seeds", f"expected how many, or a list of different seeds ≥ 0, got {given!r}"))
         return ()
     return tuple(seeds)
