@@ -32,6 +32,7 @@ RULES: dict[str, set[str]] = {
     "interop": {"spec", "store", "models", "tasks", "training", "axes", "provenance"},
     "studies": {"experiment", "analysis", "store", "spec"},
     "views": {"store", "analysis", "measures"},
+    "dashboard": {"views", "store", "analysis", "measures", "spec"},
     "recorder": {"store", "analysis", "provenance", "views"},
     "__init__": {"store", "spec", "experiment", "recorder"},
 }

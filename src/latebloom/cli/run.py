@@ -14,6 +14,7 @@ from latebloom.errors import LatebloomError
 from latebloom.process import prepare_process
 
 if TYPE_CHECKING:
+    from latebloom.spec import RunSpec
     from latebloom.store import Run
 
 
@@ -33,21 +34,19 @@ def run(
 ) -> None:
     """Train, measure, find events and write the report; an interrupted run goes on where it stopped.
 
-    PRESET is the name of a preset (`latebloom presets`) or a spec file (.toml). Every field of a spec is an
-    option too, by its path: `--model.d-mlp 256 --optim.lr 3e-4 --split.fraction 0.4 --seed 3 --steps 20000`.
-    `latebloom spec` prints all fields with their values, `latebloom spec --schema` with bounds and meanings. After a
-    kill or Ctrl-C the same command goes on from where the run stopped.
+    PRESET is the name of a preset (`latebloom presets`), a spec file (.toml), or the folder of a run to go on with.
+    Every field of a spec is an option too, by its path: `--model.d-mlp 256 --optim.lr 3e-4 --split.fraction 0.4
+    --seed 3 --steps 20000`. `latebloom spec` prints all fields with their values, `latebloom spec --schema` with
+    bounds and meanings. After a kill or Ctrl-C the same command goes on from where the run stopped.
     """
     if threads is not None and not 1 <= threads <= 1024:
         raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")
     prepare_process()
     from latebloom.experiment import run_experiment
-    from latebloom.spec import override, read, resolve
     from latebloom.views.terminal import RunDisplay, say_outcome
 
-    group, table = read(preset)
     changes = dict(settings or {}) | ({"device": device.split(":")[0]} if device else {})
-    spec = resolve(override(table, changes))
+    group, spec = _asked_for(preset, runs, changes)
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, emoji=False)
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
     with _Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
@@ -61,6 +60,26 @@ def run(
         print_json(_run_json(done, report))
     else:
         say_outcome(console, done, report)
+
+
+def _asked_for(preset: str, runs: Path, changes: dict[str, str]) -> tuple[str, RunSpec]:
+    """The group and the spec of a preset, a file or a run's folder, with what is changed on the command line."""
+    from latebloom.spec import override, read, resolve
+    from latebloom.store import open_run
+
+    if not (Path(preset) / "spec.json").is_file():
+        group, table = read(preset)
+        return group, resolve(override(table, changes))
+    there = open_run(preset)
+    folder, root = there.folder.resolve(), runs.resolve()
+    if changes:
+        raise LatebloomError("a run that is gone on with keeps its spec: settings go with a preset or a spec file")
+    if root not in folder.parents:
+        raise LatebloomError(f"{preset} is not below {runs}: name its runs folder with --runs")
+    spec = resolve(there.spec)
+    if spec.run_id != folder.name:
+        raise LatebloomError(f"{preset} is of another version of latebloom, or was renamed: start it anew")
+    return folder.parent.relative_to(root).as_posix(), spec
 
 
 def _report_of(run: Run) -> Path:

@@ -65,8 +65,8 @@ def page_data(
         "curves": {name: _curve(scalars[name], column, kept) for name, column in columns.items()},
         "arrays": packed,
         "figures": [figure.to_json() for figure in figures.all],
-        "phases": [{"name": p.name, "title": p.title, "start": p.start, "end": p.end} for p in phases],
-        "events": [_mark(event) for event in events if event.found.step is not None],
+        "phases": spans(phases),
+        "events": marks(events),
         "notes": [note for note in notes if note],
     }
 
@@ -110,6 +110,16 @@ def _packed(array: xarray.DataArray, room: int) -> tuple[dict[str, Any], str]:
 
 def _label(value: Any) -> str | int:
     return value if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def spans(phases: Sequence[Phase]) -> list[dict[str, Any]]:
+    """Phases as the page's scripts shade them."""
+    return [{"name": p.name, "title": p.title, "start": p.start, "end": p.end} for p in phases]
+
+
+def marks(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """The events that were found, as the page's scripts mark them."""
+    return [_mark(event) for event in events if event.found.step is not None]
 
 
 def _mark(event: Event) -> dict[str, Any]:

@@ -42,6 +42,7 @@ SCRIPTS = (
     "heat",
     "player",
     "theme",
+    "all",
     "report",
 )
 """ES modules in the order of their imports; in the page they are one script, their import and export words left out."""
@@ -98,6 +99,18 @@ def render_report(run: Run) -> str:
     Args:
         run: finished or not.
     """
+    style, script = page_text("report.css"), bundle()
+    return Template(page_text("report.html")).substitute(
+        page_parts(run), policy=policy(style, script), style=style, script=script, version=__version__
+    )
+
+
+def page_parts(run: Run) -> dict[str, Html]:
+    """What a run's page says and shows, piece by piece, by the names in `report.html`.
+
+    Args:
+        run: finished or not; of an unfinished one, what has been logged so far.
+    """
     scalars, arrays, left_out = _one_run(run.scalars, run.arrays)
     events = [findings.event_from_json(event) for event in run.events]
     if not events and "step" in scalars.columns:
@@ -109,27 +122,21 @@ def render_report(run: Run) -> str:
     if figures.undrawn:
         notes.append(f"Logged, but not drawn: {', '.join(figures.undrawn)}.")
     names = [n for n in (*scalars.columns, *map(str, arrays.data_vars)) if n not in AXES]
-    style, script = page_text("report.css"), bundle()
     summary, spec = run.summary, run.spec
     timing = {"timing": summary["timing"]} if summary.get("timing") else {}
     title = findings.task_title(spec, summary)
     drawn = {part: join(*(_figure(f, data) for f in listed)) for part, listed in figures.sections.items()}
-    return Template(page_text("report.html")).substitute(
-        policy=policy(style, script),
-        title=join(f"{title} · {run.id}"),
-        style=style,
-        head=_head(run, title, events, last),
-        **{part: _section(part, html) for part, html in drawn.items()},
-        notes=join(*(tag("p", note, class_="quiet") for note in notes)),
-        events=join(tables.events_table(events, last or 0), _paragraph(findings.delay_range(events))),
-        definitions=tables.definitions(names),
-        spec=tables.spec_cards(spec),
-        provenance=tables.provenance_cards(run.provenance | timing),
-        missing=tables.missing_list(summary.get("missing") or {}),
-        version=__version__,
-        data=json_for_script(data),
-        script=script,
-    )
+    return {part: _section(part, html) for part, html in drawn.items()} | {
+        "title": join(f"{title} · {run.id}"),
+        "head": _head(run, title, events, last),
+        "notes": join(*(tag("p", note, class_="quiet") for note in notes)),
+        "events": join(tables.events_table(events, last or 0), _paragraph(findings.delay_range(events))),
+        "definitions": tables.definitions(names),
+        "spec": tables.spec_cards(spec),
+        "provenance": tables.provenance_cards(run.provenance | timing),
+        "missing": tables.missing_list(summary.get("missing") or {}),
+        "data": json_for_script(data),
+    }
 
 
 HEADINGS = {

@@ -1,0 +1,104 @@
+// A run's page: the report's figures on one time line, the network inside, and what comes while it trains.
+
+import { drawFigures } from "./all.js";
+import { ask, path, post, query, setQuery } from "./ask.js";
+import { nearestRow, readData } from "./data.js";
+import { count } from "./format.js";
+import { insidePanels } from "./inside.js";
+import { html } from "./svg.js";
+import { themeButton, tooltips } from "./theme.js";
+import { Timeline } from "./timeline.js";
+
+const folder = document.getElementById("actions").dataset.folder;
+const data = readData(document.getElementById("data"));
+const time = new Timeline(data.steps);
+
+function start() {
+  themeButton(() => time.steps.length && time.draw());
+  tooltips();
+  showActions();
+  if (data.steps.length) {
+    const wanted = Number(query().get("step") ?? NaN);
+    if (Number.isFinite(wanted)) time.row = nearestRow(data.steps, wanted, (step) => step);
+    if (query().get("axis") === "linear") {
+      time.axis = "linear";
+      document.querySelector('#axis [value="linear"]').checked = true;
+    }
+    drawFigures(data, time, [insidePanels(folder, time), address()]);
+  }
+  if (document.querySelector(".badge")?.dataset.state === "running") follow();
+}
+
+// The step and the axis are in the address, so that what is seen can be shared.
+function address() {
+  let waiting = 0;
+  const write = () => {
+    clearTimeout(waiting);
+    // `row` is what was chosen; what is only pointed at is not kept
+    waiting = setTimeout(() => {
+      const end = time.row === time.steps.length - 1;
+      setQuery({ step: end ? "" : time.steps[time.row], axis: time.axis === "log" ? "" : time.axis });
+    }, 150);
+  };
+  return { draw: write, move: write };
+}
+
+// New rows are added to the curves as they come; when the run has ended the page is made anew, with all it then has.
+function follow() {
+  const badge = document.querySelector(".badge");
+  const source = new EventSource(`/api/live/${path(folder)}?after=${data.steps.at(-1) ?? -1}`);
+  source.addEventListener("message", (message) => {
+    const told = JSON.parse(message.data);
+    if (told.steps.length && !data.steps.length) location.reload();
+    if (told.steps.length) append(told);
+    badge.textContent = `${told.state}: step ${count(data.steps.at(-1) ?? 0)} of ${count(told.total_steps ?? 0)}`;
+    if (told.state !== "running") {
+      source.close();
+      location.reload();
+    }
+  });
+}
+
+function append(told) {
+  const atEnd = time.row === time.steps.length - 1;
+  data.steps.push(...told.steps);
+  for (const [name, curve] of Object.entries(data.curves)) {
+    const values = told.curves[name] ?? told.steps.map(() => false);
+    curve.push(...values.map((v) => (v === false ? NaN : v)));
+  }
+  Object.assign(data, { events: told.events ?? data.events });
+  data.phases.splice(0, Infinity, ...(told.phases ?? data.phases));
+  time.last = data.steps.at(-1);
+  if (atEnd) time.row = data.steps.length - 1;
+  time.draw();
+}
+
+async function showActions() {
+  const host = document.getElementById("actions");
+  const compare = html("a", "", "Compare with other runs");
+  compare.href = `/compare?${new URLSearchParams({ run: folder })}`;
+  host.replaceChildren(compare);
+  const jobs = await ask("/api/jobs").catch(() => ({ allowed: false, running: [] }));
+  if (!jobs.allowed) return;
+  const state = document.querySelector(".badge")?.dataset.state ?? "done";
+  const offers = jobs.running.includes(folder) ? ["stop"] : state === "done" || state === "running" ? [] : ["resume"];
+  for (const what of offers) {
+    const button = html("button", "act", what === "stop" ? "Stop" : "Go on with it");
+    button.type = "button";
+    button.addEventListener("click", () => act(what, button));
+    host.append(button);
+  }
+}
+
+async function act(what, button) {
+  button.disabled = true;
+  try {
+    await post(`/api/${what}/${path(folder)}`);
+    button.textContent = what === "stop" ? "stopping …" : "starting …";
+    if (what === "resume") setTimeout(() => location.reload(), 5000);
+  } catch (error) {
+    button.after(html("span", "quiet", ` ${error.message}`));
+  }
+}
+
+start();

@@ -1,0 +1,169 @@
+// A study as a map of two of its axes; a cell opens its runs.
+
+import { ask, path, query, setQuery } from "./ask.js";
+import { count, value } from "./format.js";
+import { colour } from "./heat.js";
+import { html } from "./svg.js";
+import { themeButton } from "./theme.js";
+
+const OUTCOMES = [
+  ["grokked", "generalised", "#009e73"],
+  ["memorised", "memorised, not generalised", "#e69f00"],
+  ["neither", "neither by its last step", "#b4bac2"],
+  ["failed", "failed", "#d55e00"],
+  ["open", "not finished", "#dfe3e8"],
+];
+const folder = decodeURIComponent(location.pathname.replace(/^\/study\//, ""));
+const form = document.getElementById("choice");
+const said = document.getElementById("said");
+let study = null;
+
+const outcome = (run) => {
+  if (run.state === "failed") return "failed";
+  if (Number.isInteger(run.grokked)) return "grokked";
+  if (run.state !== "done") return "open";
+  return Number.isInteger(run.memorised) ? "memorised" : "neither";
+};
+
+const NUMBERS = {
+  grokked: (run) => run.grokked ?? null,
+  memorised: (run) => run.memorised ?? null,
+  delay: (run) => (Number.isInteger(run.grokked) && Number.isInteger(run.memorised) ? run.grokked - run.memorised : null),
+};
+
+async function load() {
+  try {
+    study = await ask(`/api/study/${path(folder)}`);
+  } catch (error) {
+    said.textContent = error.message;
+    return;
+  }
+  document.getElementById("name").textContent = study.name;
+  document.title = `${study.name} · latebloom`;
+  document.getElementById("question").textContent = study.question ?? "";
+  const names = study.axes.map((axis) => axis.name);
+  const now = query();
+  const fill = (select, wanted, fallback) => select.replaceChildren(...names.map((n) => new Option(n, n, false, n === (names.includes(wanted) ? wanted : fallback))));
+  fill(form.x, now.get("x"), names[0]);
+  fill(form.y, now.get("y"), names[1] ?? names[0]);
+  form.show.value = now.get("show") ?? "outcome";
+  draw();
+}
+
+const axis = (name) => study.axes.find((a) => a.name === name);
+
+function cellRuns(x, y) {
+  const same = (run, name, v) => JSON.stringify(run.cell[name]) === JSON.stringify(v);
+  return study.runs.filter((run) => same(run, form.x.value, x) && same(run, form.y.value, y));
+}
+
+function draw() {
+  const [across, up] = [axis(form.x.value), axis(form.y.value)];
+  if (!across || !up) {
+    said.textContent = "This study has no axes.";
+    return;
+  }
+  const show = form.show.value;
+  const cells = up.values.toReversed().map((y) => across.values.map((x) => ({ x, y, runs: cellRuns(x, y) })));
+  const scale = show === "outcome" ? null : logScale(cells.flat().map((cell) => median(cell, show)));
+  const rows = cells.map((row) => {
+    const head = Object.assign(html("th", "", label(row[0].y)), { scope: "row" });
+    return html("tr", "", head, ...row.map((cell) => html("td", "", button(cell, show, scale))));
+  });
+  const heads = across.values.map((x) => Object.assign(html("th", "", label(x)), { scope: "col" }));
+  const caption = html("caption", "quiet", `${up.name} up, ${across.name} across`);
+  document.getElementById("map").replaceChildren(html("table", "", caption, html("tbody", "", ...rows, html("tr", "", html("td"), ...heads))));
+  drawLegend(show, scale);
+  const open = query().get("cell");
+  if (open) document.querySelector(`[data-cell='${CSS.escape(open)}']`)?.click();
+}
+
+const label = (v) => (typeof v === "number" ? String(Number(v.toPrecision(3))) : String(v));
+
+function median(cell, show) {
+  const found = cell.runs.map(NUMBERS[show]).map((v) => v ?? Infinity).sort((a, b) => a - b);
+  if (!found.length) return null;
+  const half = found.length / 2;
+  const middle = Number.isInteger(half) ? (found[half - 1] + found[half]) / 2 : found[Math.floor(half)];
+  return Number.isFinite(middle) ? middle : null;
+}
+
+function logScale(values) {
+  const known = values.filter((v) => v > 0);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  return { low, high, at: (v) => (high > low ? Math.log(v / low) / Math.log(high / low) : 0.5), any: known.length > 0 };
+}
+
+function button(cell, show, scale) {
+  const made = html("button");
+  made.type = "button";
+  const counts = OUTCOMES.map(([name, words, paint]) => ({ name, words, paint, n: cell.runs.filter((run) => outcome(run) === name).length })).filter((c) => c.n);
+  let words = "";
+  if (show === "outcome") {
+    const most = counts.toSorted((a, b) => b.n - a.n)[0];
+    made.style.background = most?.paint ?? "transparent";
+    words = most ? `${most.n}/${cell.runs.length}` : "";
+  } else {
+    const v = median(cell, show);
+    const share = v === null ? 0 : scale.at(v);
+    const [r, g, b] = v === null ? [223, 227, 232] : colour(share);
+    made.style.background = `rgb(${r} ${g} ${b})`;
+    made.classList.toggle("dark-cell", v !== null && 0.299 * r + 0.587 * g + 0.114 * b < 140);
+    const censored = cell.runs.filter((run) => NUMBERS[show](run) === null).length;
+    words = v === null ? `>${censored}` : value(v).replace(/\.00$/, "");
+    made.append(html("span", "", v === null ? "–" : words), html("small", "", censored ? `${cell.runs.length - censored}/${cell.runs.length}` : ""));
+  }
+  if (show === "outcome") made.textContent = words;
+  const told = counts.map((c) => `${c.n} ${c.words}`).join(", ") || "no run";
+  made.setAttribute("aria-label", `${form.x.value} ${label(cell.x)}, ${form.y.value} ${label(cell.y)}: ${told}`);
+  made.setAttribute("aria-pressed", "false");
+  made.title = told;
+  made.dataset.cell = JSON.stringify([cell.x, cell.y]);
+  made.addEventListener("click", () => openCell(cell, made));
+  return made;
+}
+
+function openCell(cell, made) {
+  for (const other of document.querySelectorAll(".study-map button")) other.setAttribute("aria-pressed", String(other === made));
+  setQuery({ cell: made.dataset.cell });
+  const rows = cell.runs.map((run) => {
+    const link = html("a", "", run.folder);
+    link.href = `/run/${path(run.folder)}`;
+    const name = Object.assign(html("th", "", run.state === "pending" ? run.folder : link, html("span", "rule", run.error ?? "")), { scope: "row" });
+    const step = (v) => html("td", "number", Number.isInteger(v) ? count(v) : "–");
+    return html("tr", "", name, html("td", "", run.state), step(run.memorised), step(run.grokked), step(run.last_step));
+  });
+  const head = html("thead", "", html("tr", "", ...["run", "state", "memorised", "grokked", "last step"].map((w) => Object.assign(html("th", "", w), { scope: "col" }))));
+  const started = cell.runs.filter((run) => run.state !== "pending").slice(0, 12);
+  const compare = html("a", "", "Compare them");
+  compare.href = `/compare?${new URLSearchParams(started.map((run) => ["run", run.folder]))}`;
+  const title = html("h2", "", `${form.x.value} ${label(cell.x)}, ${form.y.value} ${label(cell.y)}`);
+  document.getElementById("cell").replaceChildren(title, html("table", "runs", head, html("tbody", "", ...rows)), html("p", "", started.length > 1 ? compare : ""));
+}
+
+function drawLegend(show, scale) {
+  const host = document.getElementById("legend");
+  if (show === "outcome") {
+    const entry = ([, words, paint]) => {
+      const swatch = html("span", "swatch");
+      swatch.style.background = paint;
+      return html("span", "entry", swatch, words);
+    };
+    host.replaceChildren(...OUTCOMES.map(entry), html("span", "quiet", "n/m: runs of the commonest kind, of all in the cell"));
+  } else {
+    const range = scale.any ? `${value(scale.low)} (light) to ${value(scale.high)} (dark) steps, logarithmic` : "no run has such a step";
+    host.replaceChildren(html("span", "quiet", `${range}; runs without it count as later; n/m: runs that have it, of all in the cell`));
+  }
+}
+
+for (const name of ["x", "y", "show"]) {
+  form[name].addEventListener("change", () => {
+    setQuery({ x: form.x.value, y: form.y.value, show: form.show.value, cell: "" }, true);
+    document.getElementById("cell").replaceChildren();
+    draw();
+  });
+}
+form.addEventListener("submit", (event) => event.preventDefault());
+addEventListener("popstate", load);
+themeButton(() => study && draw());
+load();

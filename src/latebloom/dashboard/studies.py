@@ -1,0 +1,71 @@
+"""Studies as maps: two of their axes, what came of the runs in each cell, and which runs those are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from latebloom.dashboard.listing import event_step
+from latebloom.errors import LatebloomError
+from latebloom.store import Index, StoreError
+from latebloom.store.layout import MAX_DEPTH, read_json
+
+FILE = "study.json"
+
+
+def list_studies(root: Path) -> list[dict[str, Any]]:
+    """The studies below a runs folder, by their folders; what is damaged is listed with its error."""
+    found = []
+    for depth in range(1, MAX_DEPTH):
+        for path in sorted(root.glob("/".join(["*"] * depth) + f"/{FILE}")):
+            folder = path.parent.relative_to(root).as_posix()
+            try:
+                study = read_study(path.parent)
+                axes = [{"name": axis["name"], "values": len(axis["values"])} for axis in study["axes"]]
+                found.append({"folder": folder, "name": study["name"], "runs": len(study["runs"]), "axes": axes})
+            except LatebloomError as error:
+                found.append({"folder": folder, "name": folder, "runs": 0, "axes": [], "error": str(error)})
+    return found
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """A study's plan.
+
+    Raises:
+        StoreError: it is not there, damaged, or of another version.
+    """
+    path = folder / FILE
+    try:
+        study = read_json(path)
+    except FileNotFoundError:
+        raise StoreError(f"there is no study in {folder.name}") from None
+    axes, runs = study.get("axes"), study.get("runs")
+    whole = isinstance(study.get("name"), str) and isinstance(axes, list) and isinstance(runs, list)
+    whole = whole and all(isinstance(a, dict) and isinstance(a.get("values"), list) and "name" in a for a in axes)
+    whole = whole and all(isinstance(r, dict) and isinstance(r.get("cell"), dict) and "id" in r for r in runs)
+    if study.get("schema") != 1 or not whole:
+        raise StoreError(f"{path} is no study of this latebloom: `latebloom sweep` writes it anew")
+    return study
+
+
+def study_map(root: Path, folder: Path) -> dict[str, Any]:
+    """A study with what came of each of its runs."""
+    study = read_study(folder)
+    group = folder.relative_to(root).as_posix()
+    rows = {row.folder: row for row in Index(root).runs()}
+    runs = []
+    for planned in study["runs"]:
+        name = f"{group}/{planned['id']}"
+        row = rows.get(name)
+        told = {"folder": name, "cell": planned["cell"], "seed": planned.get("seed"), "state": "pending"}
+        if row is not None:
+            told |= {
+                "state": row.state,
+                "last_step": row.last_step,
+                "memorised": event_step(row, "memorised"),
+                "grokked": event_step(row, "grokked"),
+                "error": row.error,
+            }
+        runs.append(told)
+    kept = {key: study.get(key) for key in ("name", "question", "axes", "seeds")}
+    return {**kept, "folder": group, "runs": runs}

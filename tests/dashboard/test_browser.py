@@ -1,0 +1,333 @@
+"""The dashboard in a browser: what a user does with it, with no error and no request to anywhere else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import latebloom
+from dashboard_runs import Served
+from latebloom.dashboard.access import Access
+from latebloom.store import RunWriter
+
+api = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python: pip install -e '.[test]'")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as play:
+        started = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield started
+        started.close()
+
+
+class User:
+    """A page of the dashboard, and all that went wrong or was asked for."""
+
+    def __init__(self, browser: Any, address: str, **context: Any) -> None:
+        self.address = address
+        self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | context))
+        self.page.set_default_timeout(20_000)
+        self.faults: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def go(self, path: str) -> Any:
+        return self.page.goto(self.address + path)
+
+    def text(self, selector: str) -> str:
+        return re.sub(r"\s", " ", self.page.inner_text(selector))
+
+    def wait(self, condition: str, seconds: float = 20) -> None:
+        """Until a condition holds; asked from here, since the pages' policy forbids `eval`."""
+        deadline = time.monotonic() + seconds
+        while not self._holds(condition):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+            self.page.wait_for_timeout(20)
+
+    def _holds(self, condition: str) -> bool:
+        try:
+            return bool(self.page.evaluate(condition))
+        except api.Error as error:
+            if "context was destroyed" not in str(error):
+                raise
+            return False  # the page is being loaded anew
+
+    def scrub(self, place: int) -> None:
+        self.page.eval_on_selector(
+            "#scrubber", "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", place
+        )
+
+    def pixels(self, selector: str) -> str:
+        return self.page.eval_on_selector(selector, "canvas => canvas.toDataURL()")
+
+
+@pytest.fixture
+def user(browser: Any, served: Served) -> Iterator[Callable[..., User]]:
+    users: list[User] = []
+
+    def made(**context: Any) -> User:
+        users.append(User(browser, served.address, **context))
+        return users[-1]
+
+    yield made
+    for one in users:
+        assert one.faults == []
+        assert [url for url in one.asked if not url.startswith((served.address, "data:", "blob:"))] == []
+        one.page.close()
+
+
+def test_find_a_run_open_it_and_scrub(user: Callable[..., User]) -> None:
+    one = user()
+    one.go("/")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 10")
+    one.wait("document.querySelectorAll('.curve svg').length === 10")
+    one.page.fill("input[name=q]", "pair/seed")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+    one.page.click("th[data-sort=run] button")
+    assert one.page.get_attribute("th[data-sort=run]", "aria-sort") in ("ascending", "none")
+    one.page.click("text=/failed 1/")
+    one.wait("document.querySelector('#said').textContent.includes('No run fits')")
+    one.page.go_back()
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+    one.page.click(".runs tbody th a")
+    one.wait("document.querySelectorAll('#heads .tile canvas').length === 2")
+    one.wait("document.querySelector('#inside-said').textContent === ''")
+    shown = ["#now", *(f"#{figure} .legend" for figure in ("loss", "accuracy", "logit-scale", "neuron"))]
+    maps = ["#neuron .tile canvas", "#logit .tile canvas", "#heads .tile canvas", "#neurons .map-host > canvas"]
+    for selector in (*shown, *maps):
+        one.page.locator(selector).first.scroll_into_view_if_needed(timeout=3000)
+    before = {selector: one.text(selector) for selector in shown} | {
+        selector: one.pixels(selector) for selector in maps
+    }
+    one.scrub(5500)
+    one.wait("new URLSearchParams(location.search).has('step')")
+    for selector in shown:
+        one.page.locator(selector).scroll_into_view_if_needed()
+        one.page.wait_for_timeout(60)
+        assert one.text(selector) != before[selector], selector
+    for selector in maps:
+        assert one.pixels(selector) != before[selector], selector
+
+
+def test_a_definition_is_one_hover_away(user: Callable[..., User]) -> None:
+    one = user()
+    one.go("/")
+    one.page.fill("input[name=q]", "pair/seed")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+    one.page.click(".runs tbody th a")
+    one.page.hover("#loss .about")
+    assert one.page.is_visible("#about-loss")
+    assert "log" in one.text("#about-loss")
+
+
+def test_open_a_neuron_and_share_the_address(user: Callable[..., User], root: Path) -> None:
+    folder = next(iter(root.glob("pair/seed-0*"))).name
+    one = user()
+    one.go(f"/run/pair/{folder}?step=40&neuron=3")
+    one.wait("document.querySelector('#neuron .legend').textContent.includes('step 40')")
+    third = one.pixels("#neuron .tile canvas")
+    one.page.fill("[name=neuron]", "5")
+    one.wait("new URLSearchParams(location.search).get('neuron') === '5'")
+    one.wait("document.querySelector('#inside-said').textContent === ''")
+    fifth = one.pixels("#neuron .tile canvas")
+    assert fifth != third
+    cells = one.page.locator("#neurons .map-host > canvas")
+    box = cells.bounding_box()
+    cells.click(position={"x": box["width"] * 3.5 / 64, "y": box["height"] / 2})
+    one.wait("new URLSearchParams(location.search).get('neuron') === '3'")
+    one.wait("document.querySelector('#inside-said').textContent === ''")
+    assert one.page.input_value("[name=neuron]") == "3"
+    assert one.pixels("#neuron .tile canvas") == third
+    said = {s: one.text(s) for s in ("#now", "#neuron .legend", "#loss .legend")}
+    again = user()
+    again.page.goto(one.page.url)
+    again.wait("document.querySelector('#neuron .legend').textContent.includes('step 40')")
+    again.wait("document.querySelector('#inside-said').textContent === ''")
+    assert {s: again.text(s) for s in said} == said
+    assert again.pixels("#neuron .tile canvas") == third
+
+
+def test_compare_two_runs_on_a_step_and_on_an_event(user: Callable[..., User]) -> None:
+    one = user()
+    one.go("/?group=pair")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+    for box in one.page.locator(".runs tbody input").all():
+        box.check()
+    one.page.click("#compare")
+    one.wait("document.querySelectorAll('#figures figure').length > 4")
+    assert one.page.locator("#figures figure").first.locator(".run-line").count() == 2
+    assert "seeds.init" in one.text("#runs thead")
+    one.page.select_option("[name=measure]", "train_margin_min")
+    one.wait("[...document.querySelectorAll('#figures code')].some(c => c.textContent === 'train_margin_min')")
+    aligned = [o for o in one.page.eval_on_selector_all("[name=align] option", "os => os.map(o => o.value)") if o]
+    for event in aligned:
+        one.page.select_option("[name=align]", event)
+        one.wait("new URLSearchParams(location.search).has('align')")
+        assert f"training steps after {event}" in one.text("#figures figure >> nth=0") or "Not drawn" in one.text(
+            "#said"
+        )
+    address = one.page.url
+    again = user()
+    again.page.goto(address)
+    again.wait("document.querySelectorAll('#figures figure').length > 4")
+    assert again.text("#runs") == one.text("#runs")
+
+
+def numbers(step: int) -> dict[str, float]:
+    return {"train_accuracy": step / 500, "test_accuracy": 0.1, "train_loss": 1.0, "test_loss": 2.0}
+
+
+def test_follow_a_run_that_trains(user: Callable[..., User], root: Path) -> None:
+    ended = threading.Event()
+    with RunWriter.open(root, "live", "seed-0-0000000000", {"steps": 500}, {}, 500) as writer:
+        for step in range(20):
+            writer.log(
+                step, {"train_accuracy": step / 500, "test_accuracy": 0.1, "train_loss": 1.0, "test_loss": 2.0}, {}
+            )
+        writer.checkpoint(19, {"params/w": torch.zeros(2)}, {}, lambda step: True)
+
+        def go_on() -> None:
+            for step in range(20, 500):
+                if ended.is_set():
+                    return
+                writer.log(step, numbers(step), {})
+                time.sleep(0.02)
+
+        trains = threading.Thread(target=go_on)
+        trains.start()
+        try:
+            one = user()
+            one.go("/run/live/seed-0-0000000000")
+            step = "Number(document.querySelector('#now b').textContent.replace(/\\D/g, ''))"
+            line = "document.querySelector('#accuracy .plot .line.train').getAttribute('d').split('L').length"
+            one.wait(f"{step} >= 19")
+            first, points = one.page.evaluate(step), one.page.evaluate(line)
+            one.wait(f"{step} > {first}")
+            one.wait(f"{line} > {points}")
+            second = one.page.evaluate(step)
+            one.wait(f"{step} > {second}")
+            assert "running: step" in one.text(".badge")
+        finally:
+            ended.set()
+            trains.join()
+        writer.finish([], {})
+        one.wait("document.querySelector('.badge') === null")
+    # what was read while it was written is whole
+    scalars = latebloom.open(root / "live" / "seed-0-0000000000").scalars
+    assert scalars["step"].to_list() == list(range(len(scalars)))
+
+
+def test_a_study_is_a_map_whose_cells_open_their_runs(user: Callable[..., User]) -> None:
+    one = user()
+    one.go("/studies")
+    one.page.click("tbody a")
+    one.wait("document.querySelectorAll('.study-map button').length === 4")
+    assert one.text("#name") == "decay-study"
+    labels = one.page.eval_on_selector_all(".study-map button", "bs => bs.map(b => b.getAttribute('aria-label'))")
+    assert sum("not finished" in label for label in labels) == 1
+    one.page.locator(".study-map button").first.click()
+    one.wait("document.querySelectorAll('#cell tbody tr').length === 2")
+    address = one.page.url
+    again = user()
+    again.page.goto(address)
+    again.wait("document.querySelectorAll('#cell tbody tr').length === 2")
+    assert again.text("#cell") == one.text("#cell")
+    one.page.select_option("[name=show]", "memorised")
+    one.wait("document.querySelector('#legend').textContent.includes('step')")
+    again.page.locator("#cell a").first.click()
+    again.wait("document.querySelector('#loss svg') !== null")
+
+
+def test_a_wrong_address_says_so(user: Callable[..., User]) -> None:
+    one = user()
+    answer = one.go("/run/pair/none")
+    assert answer.status == 404
+    assert "there is no" in one.text("main")
+    one.faults.clear()  # Chromium itself notes the 404
+    one.page.click("text=All runs")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 10")
+
+
+def test_another_sites_page_gets_nothing(browser: Any, served: Served, tmp_path: Path) -> None:
+    other = tmp_path / "other.html"
+    other.write_text(
+        f"<script>fetch('{served.address}/api/runs').then(a => a.text()).then(t => document.title = 'got ' + t,"
+        " () => document.title = 'refused')</script>",
+        "utf-8",
+    )
+    page = browser.new_page()
+    page.goto(other.as_uri())
+    page.wait_for_function("document.title !== ''")
+    assert page.title() == "refused"
+    page.close()
+
+
+def test_a_wrong_token_is_refused_and_the_right_one_is_kept(browser: Any, root: Path) -> None:
+    with Served(root, Access("127.0.0.1", "a-token-of-some-length")) as served:
+        one = User(browser, served.address)
+        assert one.go("/").status == 401
+        assert one.go("/?token=wrong").status == 401
+        one.go("/?token=a-token-of-some-length")
+        one.wait("document.querySelectorAll('.runs tbody tr').length === 10")
+        assert "token" not in one.page.url
+        one.page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious_for_accessibility(user: Callable[..., User], root: Path, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: pip install -e '.[test]'")
+    folder = next(iter(root.glob("pair/seed-0*"))).name
+    pages = {
+        "/": "document.querySelectorAll('.curve svg').length === 10",
+        f"/run/pair/{folder}": "document.querySelectorAll('#heads .tile canvas').length === 2",
+        f"/compare?run=pair/{folder}": "document.querySelectorAll('#figures figure').length > 4",
+        "/studies": "document.querySelectorAll('tbody tr').length === 1",
+        "/study/decay-study": "document.querySelectorAll('.study-map button').length === 4",
+    }
+    one = user(color_scheme=theme)
+    for address, ready in pages.items():
+        one.go(address)
+        one.wait(ready)
+        found = axe.Axe().run(one.page).response["violations"]
+        bad = [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")]
+        assert bad == [], address
+
+
+def test_the_keyboard_is_enough(user: Callable[..., User]) -> None:
+    one = user()
+    one.go("/?group=pair")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+    one.page.keyboard.press("Tab")
+    for _ in range(40):
+        if one.page.evaluate("document.activeElement.matches('.runs tbody th a')"):
+            break
+        one.page.keyboard.press("Tab")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url("**/run/**")
+    one.wait("document.querySelector('#loss svg') !== null")
+    before = one.text("#now")
+    one.page.keyboard.press("ArrowLeft")
+    one.wait(f"document.querySelector('#now').textContent.replace(/\\s/g, ' ') !== {before!r}")
+
+
+@pytest.mark.parametrize("path", ["/", "/run/pair/FOLDER", "/study/decay-study", "/compare?run=pair/FOLDER"])
+def test_a_phone_is_wide_enough(user: Callable[..., User], root: Path, path: str) -> None:
+    one = user(viewport={"width": 390, "height": 800})
+    one.go(path.replace("FOLDER", next(iter(root.glob("pair/seed-0*"))).name))
+    one.page.wait_for_timeout(700)
+    assert one.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
