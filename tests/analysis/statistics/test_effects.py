@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from remission import PLACEBO, SIX_MP
 from scipy import stats
 
 from latebloom.analysis.statistics import benjamini_hochberg, cliffs_delta, exact, holm, ratio_of_medians
+from remission import PLACEBO, SIX_MP
 
 
 def test_ratio_of_medians():
@@ -59,9 +59,8 @@ def test_cliffs_intervals_cover(shift):
     truth = 2 * stats.norm.cdf(shift / math.sqrt(2)) - 1
     hits = 0
     for _ in range(400):
-        found = cliffs_delta(
-            exact((9 + random.normal(shift, 1, 10)).tolist()), exact((9 + random.normal(0, 1, 10)).tolist())
-        )
+        one, other = 9 + random.normal(shift, 1, 10), 9 + random.normal(0, 1, 10)
+        found = cliffs_delta(exact(one.tolist()), exact(other.tolist()))
         hits += found.low <= truth <= found.high
     assert hits >= 360
 

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from remission import PLACEBO, SIX_MP
 from scipy import integrate, stats
 
 from latebloom.analysis.statistics import Times, exact, fit_power_law
 from latebloom.analysis.statistics.likelihood import log_likelihood, sample_of
+from remission import PLACEBO, SIX_MP
 
 
 def both(one, other):

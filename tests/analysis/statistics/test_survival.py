@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from remission import PLACEBO, SIX_MP
 from scipy import stats
 
 from latebloom.analysis.statistics import Times, delay_times, exact, kaplan_meier, logrank, median, times_of
 from latebloom.analysis.statistics.bootstrap import interval, seed_bootstrap
 from latebloom.analysis.statistics.survival import median_step
 from latebloom.errors import LatebloomError
+from remission import PLACEBO, SIX_MP
 
 
 def product_limit(steps, seen):

@@ -159,7 +159,7 @@ def _maximum(start: Floats, sample: Sample, law: Law, fixed: tuple[int, float] |
 
 
 def _errors(theta: Floats, sample: Sample, law: Law) -> Floats:
-    """Standard errors from the inverse of the negative Hessian, by central differences; NaN where it is not definite."""
+    """Standard errors from the inverse of the negative Hessian, by differences; NaN where it is not definite."""
     size, step = len(theta), 1e-4
     shifts = np.eye(size) * step
 
