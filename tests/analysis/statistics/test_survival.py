@@ -160,12 +160,12 @@ def test_interval_takes_drawn_values_only():
 FRAME = pl.DataFrame(
     {
         "seed": [0, 1, 2, 3],
-        "memorised": [100, 120, None, 90],
-        "memorised_low": [90, 110, None, 80],
-        "memorised_censored": [None, None, 500, None],
-        "grokked": [300, None, None, 100],
-        "grokked_low": [280, None, None, 80],
-        "grokked_censored": [None, 500, 500, None],
+        "memorised.step": [100, 120, None, 90],
+        "memorised.after": [90, 110, None, 80],
+        "memorised.censored_at": [None, None, 500, None],
+        "grokked.step": [300, None, None, 100],
+        "grokked.after": [280, None, None, 80],
+        "grokked.censored_at": [None, 500, 500, None],
     }
 )
 
@@ -176,6 +176,13 @@ def test_times_are_read_from_the_frame():
     assert times.high.tolist() == [300, math.inf, math.inf, 100]
     with pytest.raises(LatebloomError, match="expected an event among grokked, memorised, got 'groked'"):
         times_of(FRAME, "groked")
+
+
+def test_rows_that_know_nothing_are_left_out():
+    blank = pl.when(pl.col("seed") == 1).then(None).otherwise(pl.col("grokked.censored_at"))
+    unknown = FRAME.with_columns(blank.alias("grokked.censored_at"))
+    assert times_of(unknown, "grokked").seed.tolist() == [0, 2, 3]
+    assert delay_times(unknown).seed.tolist() == [0, 3]
 
 
 def test_delays_are_intervals_and_need_a_beginning():

@@ -70,22 +70,23 @@ def exact(steps: list[float], censored: list[bool] | None = None, seed: list[int
 
 
 def times_of(frame: polars.DataFrame, event: str) -> Times:
-    """The times of an event over the rows of `outcomes`.
+    """The times of an event over the rows of a study's frame; rows that know nothing of it are left out.
 
     Args:
-        frame: one row a run, with the columns `seed`, `<event>`, `<event>_low` and `<event>_censored`.
+        frame: one row a run, with the columns `seed`, `<event>.step`, `<event>.after` (the last evaluation before it)
+            and `<event>.censored_at` (steps).
         event: "memorised", "grokked".
 
     Raises:
         LatebloomError: there is no such event.
     """
-    if f"{event}_censored" not in frame.columns:
-        names = sorted(name.removesuffix("_censored") for name in frame.columns if name.endswith("_censored"))
+    if f"{event}.step" not in frame.columns:
+        names = sorted(name.removesuffix(".step") for name in frame.columns if name.endswith(".step"))
         raise LatebloomError(f"expected an event among {', '.join(names) or 'none'}, got {event!r}")
-    nan = float("nan")
-    step, low, end = (frame[name].cast(float).fill_null(nan).to_numpy() for name in _columns(event))
+    step, after, end = (_floats(frame, f"{event}.{column}") for column in ("step", "after", "censored_at"))
     known = ~(np.isnan(step) & np.isnan(end))
-    low, high = np.where(np.isnan(step), end, low), np.where(np.isnan(step), np.inf, step)
+    low = np.where(np.isnan(step), end, np.where(np.isnan(after), step, after))
+    high = np.where(np.isnan(step), np.inf, step)
     return Times(low[known], high[known], frame["seed"].to_numpy().astype(np.int64)[known])
 
 
@@ -94,10 +95,17 @@ def delay_times(frame: polars.DataFrame) -> Times:
 
     Both ends come from a grid, so that a delay of runs that did both at once may have a negative low end.
     """
-    memorised = frame.filter(frame["memorised"].is_not_null())
-    first, last = times_of(memorised, "memorised"), times_of(memorised, "grokked")
+    both = [f"{event}.{column}" for event in ("memorised", "grokked") for column in ("step", "censored_at")]
+    lacking = [name for name in both if name not in frame.columns]
+    if lacking:
+        raise LatebloomError(f"expected a frame with both events, got one without {lacking[0]}")
+    grokked_known = frame["grokked.step"].is_not_null() | frame["grokked.censored_at"].is_not_null()
+    usable = frame.filter(frame["memorised.step"].is_not_null() & grokked_known)
+    first, last = times_of(usable, "memorised"), times_of(usable, "grokked")
     return Times(last.low - first.high, last.high - first.low, last.seed)
 
 
-def _columns(event: str) -> tuple[str, str, str]:
-    return event, f"{event}_low", f"{event}_censored"
+def _floats(frame: polars.DataFrame, name: str) -> Floats:
+    if name not in frame.columns:
+        return np.full(frame.height, np.nan)
+    return frame[name].cast(float).fill_null(float("nan")).to_numpy()
