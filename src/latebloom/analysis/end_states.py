@@ -146,7 +146,7 @@ def end_state(
 
 
 def _first(step: NDArray[np.int64], value: NDArray[np.float64], thresholds: Thresholds) -> Crossing:
-    """The first evaluation within the budget at which the accuracy is reached; as in the authors' code, not sustained."""
+    """The first evaluation within the budget that reaches it; as in the authors' code, it need not stay."""
     inside = step <= thresholds.budget
     places = np.flatnonzero(inside & (value >= thresholds.reached))
     if len(places):
@@ -174,8 +174,8 @@ def _phase(train: Crossing, test: Crossing, last: int, thresholds: Thresholds) -
     if test.interval:
         return "unclear", "test accuracy was reached and training accuracy was not: no phase of Liu et al."
     if not over:
-        what = "test accuracy was" if train.interval else "neither was"
-        return "unclear", f"{what} not reached up to step {last}; the rule looks at {thresholds.budget}"
+        what = "test accuracy was not" if train.interval else "neither was"
+        return "unclear", f"{what} reached up to step {last}; the rule looks at {thresholds.budget}"
     return ("memorisation", f"training only {within}") if train.interval else ("confusion", f"neither {within}")
 
 

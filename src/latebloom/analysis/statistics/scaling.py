@@ -196,7 +196,7 @@ def _crossing(above: Callable[[float], float], start: float, step: float) -> flo
         inner, outer = outer, start + 1.6 * (outer - start)
         if abs(outer - start) > 40 * abs(step):
             return None
-    return float(optimize.brentq(above, inner, outer, xtol=1e-4 * abs(step)))
+    return optimize.root_scalar(above, bracket=(inner, outer), method="brentq", xtol=1e-4 * abs(step)).root
 
 
 def _exponentiated(found: Estimate) -> Estimate:
