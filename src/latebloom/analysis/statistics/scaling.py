@@ -131,7 +131,7 @@ def _start(sample: Sample) -> Floats:
     known = np.where(np.isfinite(known), known, 0.0)
     slope, *_ = np.linalg.lstsq(sample.design, known, rcond=None)
     spread = max(float(np.std(known - sample.design @ slope)), 0.05)
-    return np.append(slope, np.log(spread))
+    return np.array([*slope, np.log(spread)], dtype=np.float64)
 
 
 def _maximum(start: Floats, sample: Sample, law: Law, fixed: tuple[int, float] | None = None) -> tuple[Floats, float]:
