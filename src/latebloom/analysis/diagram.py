@@ -56,6 +56,7 @@ class Diagram:
         ys: likewise.
         cells: those that have runs, row by row.
         pooled: other axes that vary within the cells.
+        budget: steps within which the end states look for both accuracies.
     """
 
     x: str
@@ -64,6 +65,7 @@ class Diagram:
     ys: tuple[Any, ...]
     cells: tuple[Cell, ...]
     pooled: tuple[str, ...]
+    budget: int
 
     @property
     def states(self) -> tuple[State, ...]:
@@ -97,7 +99,8 @@ def phase_diagram(frame: polars.DataFrame, x: str, y: str) -> Diagram:
     pooled = tuple(name for name in axes_of(frame) if name not in (x, y) and frame[name].n_unique() > 1)
     cells = [_cell(part, *key) for key, part in frame.group_by(x, y, maintain_order=True)]
     cells.sort(key=lambda cell: (cell.y, cell.x))
-    return Diagram(x, y, _values(frame, x), _values(frame, y), tuple(cells), pooled)
+    budget = int(frame["end_budget"][0])
+    return Diagram(x, y, _values(frame, x), _values(frame, y), tuple(cells), pooled, budget)
 
 
 def _values(frame: polars.DataFrame, name: str) -> tuple[Any, ...]:

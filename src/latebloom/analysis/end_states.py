@@ -35,13 +35,13 @@ State = Literal[
 ]
 
 STATES: dict[State, str] = {
-    "comprehension": "generalised as it learnt the training set, within `late` steps",
-    "grokking": "generalised `late` steps or more after it learnt the training set",
-    "partial": "learnt the training set; its test accuracy has settled between chance and `reached`",
+    "comprehension": "generalised as it learnt the training set, or soon after",
+    "grokking": "generalised long after it learnt the training set",
+    "partial": "learnt the training set; test accuracy has settled above chance, below what counts as learnt",
     "memorisation": "learnt the training set only",
     "anti-grokking": "generalised, then lost it while training accuracy stayed",
     "collapse": "generalised, then lost both test and training accuracy",
-    "stuck-plateau": "its training accuracy has settled between chance and `reached`",
+    "stuck-plateau": "training accuracy has settled above chance, below what counts as learnt",
     "confusion": "did not learn the training set",
     "diverged": "a loss or weight is no longer a finite number",
     "unclear": "the run's length or its log cannot tell",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,20 +19,28 @@ if TYPE_CHECKING:
     from latebloom.store import Study, StudyFile
 
 ACCURACIES = ("train_accuracy", "test_accuracy", "test_accuracy_untransposed")
-ADDED = ("end_state", "phase", "end_reason", "train_end", "test_end")
+ADDED = ("end_state", "phase", "end_reason", "train_end", "test_end", "end_budget")
 """The columns that `outcomes` adds."""
+
+SIZES = ("task", "split", "batch", "steps", "epochs")
+"""Parts of a spec that decide the number of answers or of steps."""
 
 KEPT = ("run", "seed", "state", "error", "last_step", "wall_s")
 """Columns of a study's frame that are neither an axis nor an event."""
 
 
-def outcomes(study: Study, thresholds: Thresholds = LIU) -> pl.DataFrame:
+def outcomes(study: Study, thresholds: Thresholds | None = None) -> pl.DataFrame:
     """A row for each run that has ended: done (at its last step or by its stop rule) or diverged.
+
+    Args:
+        study: as `open_study` gives it.
+        thresholds: of the end states; None is those of Liu et al. but for the budget, which is the steps that the
+            study gives each of its runs.
 
     Returns:
         The columns of `study.runs` but for the final scalars, and `end_state`, `phase`, `end_reason`, `train_end`,
-        `test_end` as `analysis.end_states` has them. A commutative task is judged by the test accuracy without
-        transposes of training pairs.
+        `test_end` as `analysis.end_states` has them, with the budget. A commutative task is judged by the test accuracy
+        without transposes of training pairs.
 
     Raises:
         LatebloomError: no run has ended.
@@ -41,12 +51,40 @@ def outcomes(study: Study, thresholds: Thresholds = LIU) -> pl.DataFrame:
     rows = study.runs.select(pl.exclude("^final\\..*$")).filter(pl.col("state").eq("done") | diverged)
     if not rows.height:
         raise LatebloomError(f"expected a study with runs that have ended, got none in {study.folder}: let it train")
+    facts = _facts(study.plan)
+    if thresholds is None:
+        thresholds = replace(LIU, budget=min(steps for _, steps in facts.values()))
     curves = _curves(study)
-    chances = _chances(study.plan)
-    found = [_end(curves.get(row["run"]), chances[row["run"]], row, thresholds) for row in rows.iter_rows(named=True)]
+    found = [_end(curves.get(row["run"]), facts[row["run"]][0], row, thresholds) for row in rows.iter_rows(named=True)]
     columns = ([e.state for e in found], [e.phase for e in found], [e.reason for e in found])
     ends = ([_known(e.train_end) for e in found], [_known(e.test_end) for e in found])
-    return rows.with_columns(*(pl.Series(n, v) for n, v in zip(ADDED, (*columns, *ends), strict=True)))
+    added = (*columns, *ends, [thresholds.budget] * len(found))
+    return rows.with_columns(*(pl.Series(name, values) for name, values in zip(ADDED, added, strict=True)))
+
+
+def open_outcomes(place: str, root: Path, thresholds: Thresholds | None = None) -> pl.DataFrame:
+    """The outcomes of a study's folder, or those that a Parquet file of outcomes holds.
+
+    Raises:
+        LatebloomError: there is no such study, or the file is not one of outcomes.
+    """
+    import polars as pl
+
+    from latebloom.store import open_study
+
+    if not place.endswith(".parquet"):
+        return outcomes(open_study(place, root), thresholds)
+    if thresholds is not None:
+        raise LatebloomError(f"expected a study's folder to judge end states anew, got {place}: they are stored in it")
+    try:
+        frame = pl.read_parquet(Path(place))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise LatebloomError(f"{place} cannot be read as Parquet: {error}") from error
+    lacking = [name for name in ("run", "seed", *ADDED) if name not in frame.columns]
+    if lacking or not frame.height:
+        what = f"no column {lacking[0]}" if lacking else "no rows"
+        raise LatebloomError(f"{place}: expected outcomes of a study, got {what}; name the study's folder instead")
+    return frame
 
 
 def axes_of(frame: pl.DataFrame) -> list[str]:
@@ -76,16 +114,18 @@ def _curves(study: Study) -> dict[str, pl.DataFrame]:
     return {str(key[0]): part for key, part in scalars.select("run", "step", *wanted).group_by("run")}
 
 
-def _chances(plan: StudyFile) -> dict[str, float]:
-    """The accuracy of guessing, by run; tasks are built once for each setting of their fields."""
-    by_task: dict[str, float] = {}
+def _facts(plan: StudyFile) -> dict[str, tuple[float, int]]:
+    """The accuracy of guessing and the steps given, by run; specs are resolved once for what can change either."""
+    known: dict[str, tuple[float, int]] = {}
     found = {}
     for run in plan.runs:
         settings = plan.settings(run.cell)
-        key = json.dumps({path: v for path, v in settings.items() if path.split(".")[0] == "task"}, default=str)
-        if key not in by_task:
-            by_task[key] = 1 / resolve(put(plan.base, {"seed": run.seed} | settings)).build_task().classes
-        found[run.id] = by_task[key]
+        telling = {path: v for path, v in settings.items() if path.split(".")[0] in SIZES}
+        key = json.dumps(telling, default=str)
+        if key not in known:
+            spec = resolve(put(plan.base, {"seed": run.seed} | settings))
+            known[key] = (1 / spec.build_task().classes, spec.steps)
+        found[run.id] = known[key]
     return found
 
 

@@ -1,0 +1,146 @@
+"""Statistics and phase diagrams of a study as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from latebloom.analysis.end_states import STATES
+
+if TYPE_CHECKING:
+    from latebloom.analysis.diagram import Cell, Diagram
+    from latebloom.analysis.statistics import ByAxis, Effect, Estimate, Median, ScalingFit
+
+MARKS = {
+    "comprehension": "C",
+    "grokking": "G",
+    "partial": "P",
+    "memorisation": "M",
+    "anti-grokking": "A",
+    "collapse": "X",
+    "stuck-plateau": "S",
+    "confusion": "–",
+    "diverged": "!",
+    "unclear": "?",
+}
+"""A letter for each end state, so that colour is never the only sign."""
+
+
+def medians_table(found: ByAxis) -> Table:
+    """The median step at each value of the axis, with its interval over seeds and the number of censored runs."""
+    table = _table(found.axis, "runs", "censored", f"median step, {found.event}", "95 % over seeds", "what is missing")
+    for value, m in zip(found.values, found.medians, strict=True):
+        ends = f"{_step(m.low)} … {_step(m.high)}" if m.step is not None or m.low is not None else ""
+        table.add_row(f"{value}", f"{m.runs}", f"{m.runs - m.seen}", _step(m.step), ends, m.reason)
+    return table
+
+
+def steps_table(found: ByAxis) -> Table:
+    """Neighbouring values compared: ratio of medians, Cliff's delta, log-rank p adjusted by Holm's method."""
+    table = _table(
+        f"{found.axis}: from … to", "ratio of medians", "Cliff's delta", "log-rank p (Holm)", "what is missing"
+    )
+    for step in found.steps:
+        p = "–" if step.p_holm is None else f"{step.p_holm:.2g}"
+        why = "; ".join(part for part in (step.ratio.reason, step.delta.reason, step.logrank.reason) if part)
+        table.add_row(f"{step.one} … {step.other}", effect(step.ratio), effect(step.delta), p, why)
+    return table
+
+
+def verdict_lines(found: ByAxis) -> list[str]:
+    """The log-rank test over all values, each fit, and what was pooled."""
+    test = found.logrank
+    told = test.reason
+    if test.p is not None:
+        told = f"χ² = {test.statistic:.2f}, {test.df} degrees of freedom, p = {test.p:.2g}"
+    lines = [f"log-rank over all values: {told}", *(fit_line(fit) for fit in found.fits)]
+    if found.pooled:
+        lines.append(f"pooled over {', '.join(found.pooled)}: runs of one value differ in these too")
+    return lines
+
+
+def fit_line(fit: ScalingFit) -> str:
+    """A fit in a line: exponents with intervals, T at the middle, spread, goodness."""
+    if fit.middle is None or fit.sigma is None:
+        return f"{fit.law}: no fit: {fit.reason}"
+    powers = " ".join(f"{name}^{estimate(b)}" for name, b in fit.exponents.items())
+    at = ", ".join(f"{name} = {value:.3g}" for name, value in fit.at.items())
+    bend = "" if fit.bend is None else f"; a bend: p = {fit.bend:.2g}"
+    left = f"; {fit.reason}" if fit.reason else ""
+    return (
+        f"{fit.law}: T ∝ {powers}; T = {estimate(fit.middle, '.0f')} at {at}; σ = {fit.sigma.value:.2f}; "
+        f"AIC {fit.aic:.1f}{bend}; {fit.runs} runs, {fit.runs - fit.seen} censored{left}"
+    )
+
+
+def estimate(found: Estimate, form: str = ".2f") -> str:
+    """A value with its 95 % profile interval; an open end is an ellipsis."""
+    low, high = ("…" if end is None else f"{end:{form}}" for end in (found.low, found.high))
+    return f"{found.value:{form}} [{low}, {high}]"
+
+
+def effect(found: Effect) -> str:
+    """An effect size with its interval; – where it cannot be told."""
+    if found.value is None:
+        return "–"
+    low, high = ("…" if end is None else f"{end:.2f}" for end in (found.low, found.high))
+    return f"{found.value:.2f} [{low}, {high}]"
+
+
+def diagram_table(diagram: Diagram, show: str) -> Table:
+    """The map, the highest value of the vertical axis on top."""
+    table = _table(f"{diagram.y} ↓  {diagram.x} →", *(f"{x:g}" if isinstance(x, float) else f"{x}" for x in diagram.xs))
+    for y in reversed(diagram.ys):
+        table.add_row(f"{y}", *(_cell(diagram.cell(x, y), show) for x in diagram.xs))
+    return table
+
+
+def legend_lines(diagram: Diagram, show: str) -> list[str]:
+    """What the marks of the map mean, the rule's budget, and what was pooled."""
+    if show == "state":
+        lines = [f"{MARKS[state]}  {state}: {STATES[state]}" for state in diagram.states]
+        lines.append(
+            f"numbers are seeds; accuracies are looked for within {diagram.budget:,} steps (Liu et al. 2022: 100,000)"
+        )
+    else:
+        what = "step of grokking" if show == "grokked" else "steps from memorising to grokking"
+        lines = [f"median {what}; (seen / runs) where runs are censored; > is a median beyond the last step looked at"]
+    if diagram.pooled:
+        lines.append(f"pooled over {', '.join(diagram.pooled)}: runs of one cell differ in these too")
+    return lines
+
+
+def cell_text(cell: Cell, show: str) -> str:
+    """What stands in a cell: marks with numbers of seeds, or a median with the runs in which it was seen."""
+    if show == "state":
+        return " ".join(f"{number}{MARKS[state]}" for state, number in cell.states.items())
+    found: Median = cell.grokked if show == "grokked" else cell.delay
+    if not found.runs:
+        return "–"
+    middle = "> " if found.step is None else f"{found.step:,.0f} "
+    return f"{middle}({found.seen}/{found.runs})" if found.seen < found.runs else middle.strip()
+
+
+def _cell(cell: Cell | None, show: str) -> str:
+    return "" if cell is None else cell_text(cell, show)
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
+def _step(value: float | None) -> str:
+    return "…" if value is None else f"{value:,.0f}"
+
+
+def printed(found: Sequence[ByAxis], fits: Sequence[ScalingFit]) -> list[Any]:
+    """All that `latebloom statistics` prints, in order."""
+    parts: list[Any] = []
+    for axis in found:
+        parts += [medians_table(axis), *verdict_lines(axis), "", steps_table(axis), ""]
+    return parts + [f"all axes, {fit_line(fit)}" for fit in fits]
