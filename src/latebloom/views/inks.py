@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def drawn_in(colours: Inks) -> Iterator[None]:
     """Within it, everything that matplotlib draws has these colours and one look."""
     import matplotlib
 
-    settings = {
+    settings: dict[Any, Any] = {
         "figure.facecolor": colours.paper,
         "axes.facecolor": colours.paper,
         "savefig.facecolor": colours.paper,
