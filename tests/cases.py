@@ -20,7 +20,20 @@ from latebloom.optim import (
     OrthoGrad,
     Plain,
 )
-from latebloom.tasks import Conditional, GroupMultiplication, Mixture, Modular, Null, Polynomial, SparseParity, Task
+from latebloom.tasks import (
+    Conditional,
+    DigitAddition,
+    GroupMultiplication,
+    Mixture,
+    Modular,
+    Null,
+    Polynomial,
+    RepeatedSubsequence,
+    SkipTrigrams,
+    SparseParity,
+    Task,
+    answers_of,
+)
 
 TASKS: dict[str, Task] = {
     "add": Modular("add", 11),
@@ -39,6 +52,9 @@ TASKS: dict[str, Task] = {
     "group, conjugation": GroupMultiplication("D_4", "aba^-1"),
     "parity": SparseParity(n=5, k=2, samples=20),
     "null": Null({"name": "modular", "p": 5}),
+    "digits": DigitAddition(digits=2, samples=30),
+    "induction": RepeatedSubsequence(vocabulary=8, context=9, length=3, repeats=2, samples=20),
+    "skip trigrams": SkipTrigrams(families=2, variants=3, context=5, fillers=4, samples=9),
     "null of a group": Null({"name": "group", "group": "S_3"}, "shuffled"),
 }
 
@@ -98,11 +114,17 @@ GRADIENT_RULES: dict[str, GradientRule] = {
 MEASURE_NAMES = [measure.name for measure in MEASURES]
 
 
+def suits(model_name: str, task_name: str) -> bool:
+    """Whether a model can be asked for as many answers as a task asks for."""
+    return answers_of(TASKS[task_name]) == 1 or MODELS[model_name][0] is Transformer
+
+
 def model_for(name: str, task: Task) -> Model:
     """A model of the list with the sizes of a task."""
     cls, sizes = MODELS[name]
     n_ctx = task.examples().tokens.shape[1]
-    return cls(d_vocab=task.d_vocab, n_ctx=n_ctx, classes=task.classes, **sizes)
+    several = {"answers": answers_of(task)} if answers_of(task) > 1 else {}
+    return cls(d_vocab=task.d_vocab, n_ctx=n_ctx, classes=task.classes, **sizes, **several)
 
 
 def settings_seen(cls: type) -> dict[str, set[Any]]:

@@ -27,7 +27,7 @@ def probe(task_name: str = "add", model_name: str = "nanda", scale: float = 3.0)
     cut = max(1, len(order) // 3)
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(logits, labels)
+        return torch.nn.functional.cross_entropy(logits, labels.flatten())
 
     initial = {name: tensor / 2 for name, tensor in params.items()}
     train, test = order[:cut].sort().values, order[cut:].sort().values
@@ -35,7 +35,10 @@ def probe(task_name: str = "add", model_name: str = "nanda", scale: float = 3.0)
 
 
 # each task with some networks, each network with some tasks; the costly measures with a few of both
-PAIRS = sorted({(t, m) for t in cases.TASKS for m in ("nanda", "mlp, one-hot")} | {("add", m) for m in cases.MODELS})
+PAIRS = sorted(
+    {(t, m) for t in cases.TASKS for m in ("nanda", "mlp, one-hot") if cases.suits(m, t)}
+    | {("add", m) for m in cases.MODELS}
+)
 FEW = {("add", "nanda"), ("sub", "mlp, concatenate"), ("add", "mlp, one-hot"), ("add", "pre-norm"), ("mul", "nanda")}
 
 

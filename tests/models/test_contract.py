@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 
 import pytest
@@ -96,6 +97,28 @@ def test_fast_path_has_the_same_second_derivatives(model_name):
         found.append(torch.autograd.grad(size, list(params.values()), materialize_grads=True))
     for tensor, slow, fast in zip(params, *found, strict=True):
         assert (slow - fast).abs().max() <= TOLERANCE * max(1, slow.abs().max().item()), tensor
+
+
+@pytest.mark.parametrize("task_name", ["digits", "induction"])
+@pytest.mark.parametrize("model_name", [name for name, (cls, _) in cases.MODELS.items() if cls is Transformer])
+def test_several_answers_are_the_last_one_of_each_beginning(model_name, task_name):
+    """With a causal mask what is read at a position is what a shorter example would have been asked at its end."""
+    task = cases.TASKS[task_name]
+    model = cases.model_for(model_name, task)
+    if not model.causal:
+        return
+    params = {name: tensor.detach() for name, tensor in float64_params(model).items()}
+    examples = task.examples()
+    n, answers = examples.labels.shape
+    logits = model.logits(params, examples)
+    assert logits.shape[0] == n * answers
+    single = dataclasses.replace(model, answers=1)
+    for j in range(answers):
+        beginning = examples.tokens[:, : examples.tokens.shape[1] - (answers - 1 - j)]
+        expected = single.apply(params, beginning)[0]
+        assert torch.allclose(logits.view(n, answers, -1)[:, j], expected, rtol=0, atol=TOLERANCE)
+    traced = model.traced(params, examples)
+    assert torch.equal(traced[0], logits)
 
 
 @pytest.mark.parametrize("model_name", cases.MODELS)

@@ -95,6 +95,12 @@ def test_all_faults_are_reported_at_once_with_their_paths():
             "split.fraction",
             "expected at least one training block of pairs, got 0.01 of 59: use ≥ 0.01695",
         ),
+        ({"split__scheme": "fresh"}, "split.scheme", "expected a task that draws fresh examples (parity, digits,"),
+        ({"split__scheme": "fresh"}, "batch", "expected a number of examples with fresh ones at every step"),
+        ({"split__scheme": "fresh", "epochs": "3"}, "epochs", "expected steps with fresh examples at every step"),
+        ({"task__name": "digits", "model__name": "mlp"}, "model", "expected a network that gives 6 answers"),
+        ({"task__name": "digits", "model__causal": "false"}, "model.causal", "would read its own answer"),
+        ({"task__name": "digits", "labels__corrupted": "0.1"}, "labels.corrupted", "expected 0 with several answers"),
         ({"stop__event": "grokt"}, "stop.event", "expected 'never', 'memorised' or 'grokked', got 'grokt'"),
     ],
 )

@@ -15,6 +15,7 @@ import cases
 from latebloom.tasks import (
     TASKS,
     Conditional,
+    DigitAddition,
     Examples,
     GroupMultiplication,
     Mixture,
@@ -22,8 +23,11 @@ from latebloom.tasks import (
     Null,
     OverGroup,
     Polynomial,
+    RepeatedSubsequence,
+    SkipTrigrams,
     SparseParity,
     Task,
+    answers_of,
 )
 from latebloom.tasks.polynomial import POWER2022
 
@@ -50,6 +54,7 @@ def test_every_task_keeps_the_contract(name):
     assert examples.tokens.max() < task.d_vocab
     assert examples.labels.min() >= 0
     assert examples.labels.max() < task.classes <= task.d_vocab
+    assert examples.labels.shape[1:] == ((answers_of(task),) if answers_of(task) > 1 else ())
     assert len(torch.unique(examples.tokens, dim=0)) == len(examples)
     again = task.examples()
     assert torch.equal(again.tokens, examples.tokens)
@@ -63,6 +68,8 @@ def test_every_task_keeps_the_contract(name):
 
 def test_every_family_and_every_choice_is_in_the_list():
     assert {type(task) for task in cases.TASKS.values()} == set(TASKS.values())
+    for cls in (DigitAddition, RepeatedSubsequence, SkipTrigrams):
+        assert cls in TASKS.values()
     for cls in (Modular, Polynomial, Conditional, Mixture, GroupMultiplication, Null):
         assert cls in TASKS.values()
     for word in typing.get_args(typing.get_type_hints(GroupMultiplication)["word"]):

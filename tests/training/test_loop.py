@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from latebloom.errors import LatebloomError
 from latebloom.optim import AdamW
 from latebloom.spec import override, presets, read, resolve
-from latebloom.training import Setup, gradients, log_due, train, update
+from latebloom.training import Setup, batch_of, gradients, log_due, train, update
 from latebloom.training.batches import batch_at, batches_per_epoch
 from latebloom.training.cadence import checkpoint_due
 from latebloom.training.losses import cross_entropy
@@ -122,6 +122,54 @@ def test_split_schemes_are_those_of_the_spec():
     from latebloom.spec.run_spec import Split
 
     assert set(get_args(Split.model_fields["scheme"].annotation)) == {*SPLIT_SCHEMES, "list", "rows", "cosets"}
+
+
+SEQUENCES = {
+    "digits": {"task.digits": "2", "task.samples": "30"},
+    "induction": {"task.vocabulary": "8", "task.context": "9", "task.length": "3", "task.repeats": "2"},
+    "skip-trigrams": {"task.families": "2", "task.context": "4", "task.samples": "20"},
+    "parity": {"task.n": "5", "task.k": "2", "task.samples": "20"},
+}
+
+
+def sequence(name: str, **changes: str) -> Setup:
+    sizes = {key: value for key, value in SMALL.items() if not key.startswith("task")}
+    named = {key.replace("__", "."): value for key, value in changes.items()}
+    return Setup.of(resolve(override(read("quick")[1], {"task.name": name} | sizes | SEQUENCES[name] | named)))
+
+
+@pytest.mark.parametrize("scheme", ["fresh", "uniform"])
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_run_on_sequences_taken_up_in_the_middle_has_the_same_bits(name, scheme):
+    made = sequence(name, split__scheme=scheme, batch="5")
+    whole = states(made)
+    again = Setup.of(made.spec)
+    middle = again.initial_state().replaced(3, {k: v.clone() for k, v in whole[3].tensors().items()})
+    assert all(equal(one, other) for one, other in zip(whole[3:], train(again, middle, lambda step: True), strict=True))
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_fresh_examples_differ_at_every_step_and_with_the_order_seed(name):
+    made = sequence(name, split__scheme="fresh", batch="50")
+    one, again, next_one = batch_of(made, 3), batch_of(made, 3), batch_of(made, 4)
+    assert torch.equal(one.tokens, again.tokens)
+    assert not torch.equal(one.tokens, next_one.tokens)
+    other = sequence(name, split__scheme="fresh", batch="50", seeds="{order = 1}")
+    assert not torch.equal(one.tokens, batch_of(other, 3).tokens)
+    assert len(one) == 50
+
+
+def test_several_answers_count_alike_in_the_loss():
+    made = sequence("digits", precision="float64")
+    params = {name: tensor.clone().requires_grad_() for name, tensor in made.initial_state().params.items()}
+    n = len(made.train)
+    logits = made.model.apply(params, made.train.tokens)[0].view(n, 3, 10)
+    total = sum(-torch.log_softmax(logits[i, j], 0)[made.train.labels[i, j]] for i in range(n) for j in range(3))
+    plain = torch.autograd.grad(total / (3 * n), list(params.values()))
+    for (name, ours), theirs in zip(
+        gradients(made, made.initial_state().params, made.train).items(), plain, strict=True
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-12), name
 
 
 @pytest.mark.parametrize("operation", ["add", "div"])

@@ -39,4 +39,4 @@ def _compute(probe: Probe) -> Values:
     }
 
 
-NORMS = Measure("norms", RECORDS, _compute, level="light", cost=0.05)
+NORMS = Measure("norms", RECORDS, _compute, level="light", cost=0.05, several=True)

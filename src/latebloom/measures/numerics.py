@@ -171,4 +171,4 @@ def _epsilon_share_of(update: Update) -> float:
 
 
 NUMERICS = Measure("numerics", RECORDS, _compute, cost=0.45)
-ADAM_EPSILON = Measure("adam-epsilon", EPSILON, _compute_epsilon, cost=0.05, needs_update=True)
+ADAM_EPSILON = Measure("adam-epsilon", EPSILON, _compute_epsilon, cost=0.05, needs_update=True, several=True)

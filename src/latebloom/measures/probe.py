@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latebloom.axes import Grads, Params
 from latebloom.models import Model, Traced
-from latebloom.tasks import Algebra, Examples, Task
+from latebloom.tasks import Algebra, Examples, Task, answers_of
 from latebloom.tasks.symmetry import given_away, symmetries
 
 
@@ -45,6 +45,11 @@ class Subject:
     def train(self) -> Examples:
         """The training examples."""
         return self.examples.take(self.train_index)
+
+    @property
+    def answers(self) -> int:
+        """The number of answers that the task asks for in each example."""
+        return answers_of(self.task)
 
     @cached_property
     def algebra(self) -> Algebra | None:
@@ -108,8 +113,8 @@ class Probe:
         return logits, dict(_last(seen, examples.tokens.shape[1]))
 
     @cached_property
-    def logits(self) -> Float[Tensor, "batch class"]:
-        """Logits of every example, by the fast path, in the precision of the weights."""
+    def logits(self) -> Float[Tensor, "row class"]:
+        """Logits of every example (of every answer, one example's after the other's), by the fast path."""
         return self._pass[0]
 
     @property
@@ -126,22 +131,26 @@ class Probe:
         return self.subject.loss(self.subject.model.logits(params, examples), examples.labels)
 
     @cached_property
-    def answer_logits(self) -> Float[Tensor, " batch"]:
-        """The right answer's logit, float64."""
-        return self.logits.gather(1, self.subject.examples.labels[:, None]).squeeze(1).double()
+    def _answers(self) -> Int[Tensor, "row 1"]:
+        return self.subject.examples.labels.flatten()[:, None]
 
     @cached_property
-    def losses(self) -> Float[Tensor, " batch"]:
+    def answer_logits(self) -> Float[Tensor, "batch *answer"]:
+        """The right answer's logit, float64."""
+        return self.logits.gather(1, self._answers).view(self.subject.examples.labels.shape).double()
+
+    @cached_property
+    def losses(self) -> Float[Tensor, "batch *answer"]:
         """Cross-entropy of every example in float64, as softplus(log Σ_{j≠c} e^z_j − z_c): exact however small."""
-        others = self.logits.double().scatter(1, self.subject.examples.labels[:, None], -torch.inf)
-        gap = torch.logsumexp(others, dim=1) - self.answer_logits
+        others = self.logits.double().scatter(1, self._answers, -torch.inf)
+        gap = torch.logsumexp(others, dim=1).view(self.answer_logits.shape) - self.answer_logits
         return torch.nn.functional.softplus(gap, threshold=50)
 
     @cached_property
-    def margins(self) -> Float[Tensor, " batch"]:
+    def margins(self) -> Float[Tensor, "batch *answer"]:
         """The right answer's logit less the greatest other one, float64."""
-        others = self.logits.scatter(1, self.subject.examples.labels[:, None], -torch.inf)
-        return self.answer_logits - others.max(dim=1).values.double()
+        others = self.logits.scatter(1, self._answers, -torch.inf)
+        return self.answer_logits - others.max(dim=1).values.double().view(self.answer_logits.shape)
 
 
 def _last(seen: dict[str, Tensor], positions: int) -> Iterator[tuple[str, Tensor]]:

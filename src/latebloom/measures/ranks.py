@@ -111,6 +111,7 @@ RANKS = Measure(
     lambda subject: "" if any(len(w.shape) > 1 for w in subject.model.tensors().values()) else "there are no matrices",
     level="all",
     cost=0.45,
+    several=True,
 )
 HIDDEN_RANKS = Measure(
     "hidden-ranks",

@@ -55,20 +55,28 @@ class Measure:
         name: the measure's own name, for choosing it.
         records: one for everything that `compute` may return.
         compute: called under `torch.no_grad`; turn gradients on inside where they are needed.
-        missing: why the measure says nothing about this subject, whatever its weights; "" where it applies.
+        lacking: why the measure says nothing about this subject, whatever its weights; "" where it applies.
         level: the smallest set that it belongs to.
         cost: what it costs on the mainline of Nanda et al. beyond the forward pass that all share, in training steps
             (`python benchmarks/measures.py`).
         needs_update: whether it says something about an update, and so nothing at step 0.
+        several: whether it also speaks of tasks that ask for several answers an example.
     """
 
     name: str
     records: tuple[Record, ...]
     compute: Callable[[Probe], Values]
-    missing: Callable[[Subject], str] = lambda subject: ""
+    lacking: Callable[[Subject], str] = lambda subject: ""
     level: Level = "default"
     cost: float = 0.1
     needs_update: bool = False
+    several: bool = False
+
+    def missing(self, subject: Subject) -> str:
+        """Why the measure says nothing about this subject; "" where it applies."""
+        if subject.answers > 1 and not self.several:
+            return "the task asks for several answers an example"
+        return self.lacking(subject)
 
     @property
     def stride(self) -> int:

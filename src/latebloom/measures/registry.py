@@ -4,6 +4,7 @@ from latebloom.measures.activations import ACTIVATIONS
 from latebloom.measures.alignment import ALIGNMENT, ALIGNMENT_BLOCKS
 from latebloom.measures.alignment_update import ALIGNMENT_UPDATE
 from latebloom.measures.attention import ATTENTION, ATTENTION_FOURIER
+from latebloom.measures.by_answer import BY_ANSWER
 from latebloom.measures.circles import CIRCLES
 from latebloom.measures.circuit_size import CIRCUIT_SIZE
 from latebloom.measures.clock_pizza import CLOCK_PIZZA
@@ -36,6 +37,7 @@ from latebloom.measures.updates import UPDATE_PARTS, UPDATE_SIZE
 # one a line, so that adding a measure touches one line
 MEASURES: tuple[Measure, ...] = (
     FIT,
+    BY_ANSWER,
     CORRUPTION,
     NORMS,
     SPARSITY,

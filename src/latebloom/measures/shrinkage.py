@@ -94,4 +94,4 @@ def _missing(subject: Subject) -> str:
     return ""
 
 
-SHRINKAGE = Measure("shrinkage", RECORDS, _compute, _missing, cost=0.1)
+SHRINKAGE = Measure("shrinkage", RECORDS, _compute, _missing, cost=0.1, several=True)

@@ -220,4 +220,5 @@ SPARSITY = Measure(
     lambda subject: "" if any(len(w.shape) > 1 for w in subject.model.tensors().values()) else "there are no matrices",
     level="light",
     cost=0.25,
+    several=True,
 )

@@ -156,7 +156,7 @@ def _compute_parts(probe: Probe) -> Values:
     }
 
 
-UPDATE_SIZE = Measure("update-size", SIZE, _compute_size, cost=0.1, needs_update=True)
+UPDATE_SIZE = Measure("update-size", SIZE, _compute_size, cost=0.1, needs_update=True, several=True)
 UPDATE_PARTS = Measure(
     "update-parts",
     PARTS,
@@ -165,4 +165,5 @@ UPDATE_PARTS = Measure(
     level="all",
     cost=1.3,
     needs_update=True,
+    several=True,
 )

@@ -55,11 +55,15 @@ class Model(Protocol):
 
     def apply(
         self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep
-    ) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
-        """The plain forward pass: logits at the last position and every activation by its TransformerLens name."""
+    ) -> tuple[Float[Tensor, "row class"], dict[str, Tensor]]:
+        """The plain forward pass: logits at the last position and every activation by its TransformerLens name.
+
+        A model with a field `answers` (filled from the task too) gives logits at its last `answers` positions: row
+        i·answers + j of them is answer j of example i. Others are refused where a task asks for several.
+        """
         ...
 
-    def logits(self, params: Params, examples: Examples) -> Float[Tensor, "batch class"]:
+    def logits(self, params: Params, examples: Examples) -> Float[Tensor, "row class"]:
         """The fast path used in training: equal to `apply(params, examples.tokens)[0]` up to rounding."""
         ...
 
@@ -68,7 +72,7 @@ class Model(Protocol):
 class Traced(Protocol):
     """A model whose fast path can also say what it computed on the way; others are measured through `apply`."""
 
-    def traced(self, params: Params, examples: Examples) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
+    def traced(self, params: Params, examples: Examples) -> tuple[Float[Tensor, "row class"], dict[str, Tensor]]:
         """Logits by the fast path, and activations at the last position by their TransformerLens names.
 
         `blocks.i.mlp.hook_pre`, `hook_post`: (batch, neuron); `blocks.i.attn.hook_pattern`: (batch, head, position).

@@ -1,4 +1,4 @@
-"""A decoder-only transformer, read at its last position; tensors and activations have TransformerLens' names."""
+"""A decoder-only transformer, read at its last positions; tensors and activations have TransformerLens' names."""
 
 from __future__ import annotations
 
@@ -78,6 +78,9 @@ class Transformer:
         float,
         Field(gt=0, le=1e6, description="α: logits are α times the network's (Kumar et al. 2023, who set lr ∝ 1/α²)"),
     ] = 1.0
+    answers: Annotated[
+        Size, Field(description="answers of one example, read off the last positions (from the task)")
+    ] = 1
 
     def __post_init__(self) -> None:
         if self.positions == "rotary" and self.d_model // self.n_heads % 2:
@@ -145,17 +148,21 @@ class Transformer:
         shift = {f"{name}.b": Weight(shape, "shift")} if self.norm_kind == "layer" else {}
         return {f"{name}.w": Weight(shape, "gain")} | shift
 
-    def logits(self, params: Params, examples: Examples) -> Float[Tensor, "batch class"]:
-        """The fast path: see `transformer_rows`."""
+    def logits(self, params: Params, examples: Examples) -> Float[Tensor, "row class"]:
+        """The fast path: see `transformer_rows`; with several answers an example there is none."""
+        if self.answers > 1:
+            return self.apply(params, examples.tokens)[0]
         return transformer_logits(self, params, examples)
 
-    def traced(self, params: Params, examples: Examples) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
-        """The fast path with patterns and neurons at the last position."""
+    def traced(self, params: Params, examples: Examples) -> tuple[Float[Tensor, "row class"], dict[str, Tensor]]:
+        """The fast path with patterns and neurons at the last position; with several answers an example the logits."""
+        if self.answers > 1:
+            return self.logits(params, examples), {}
         return transformer_traced(self, params, examples)
 
     def apply(
         self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep
-    ) -> tuple[Float[Tensor, "batch class"], dict[str, Tensor]]:
+    ) -> tuple[Float[Tensor, "row class"], dict[str, Tensor]]:
         """The plain forward pass; activations as TransformerLens shapes them (q: batch, position, head, d_head)."""
         seen: dict[str, Tensor] = {}
 
@@ -170,7 +177,8 @@ class Transformer:
             resid = self._apply_block(params, layer, resid, hook)
         if self.norm == "pre":
             resid = hook("ln_final.hook_normalized", normalised(params, "ln_final", resid))
-        logits = resid[:, -1] @ self.unembedding(params) + self.bias(params, "unembed.b_U")
+        read = resid[:, -self.answers :].flatten(0, 1)
+        logits = read @ self.unembedding(params) + self.bias(params, "unembed.b_U")
         return self.output_scale * logits, seen
 
     def _apply_block(self, params: Params, layer: int, resid: Tensor, hook: Edit) -> Tensor:

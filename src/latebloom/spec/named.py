@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from latebloom.models import MODELS
 from latebloom.optim import GRADIENT_RULES, OPTIMISERS
 from latebloom.spec.faults import Fault, from_pydantic, suggestion
-from latebloom.tasks import TASKS, Task
+from latebloom.tasks import TASKS, Task, answers_of
 
 REGISTRIES: dict[str, dict[str, type]] = {
     "task": TASKS,
@@ -25,7 +25,7 @@ REGISTRIES: dict[str, dict[str, type]] = {
     "optim": OPTIMISERS,
     "gradient": GRADIENT_RULES,
 }
-FROM_TASK = ("d_vocab", "n_ctx", "classes")
+FROM_TASK = ("d_vocab", "n_ctx", "classes", "answers")
 """Fields of a model that the task decides (`sizes_from`); a spec does not set them."""
 
 
@@ -66,7 +66,8 @@ def source_digest(kind: str, name: str) -> str | None:
 
 def sizes_from(task: Task) -> dict[str, int]:
     """The sizes of a model that its task decides."""
-    return {"d_vocab": task.d_vocab, "n_ctx": task.examples().tokens.shape[1], "classes": task.classes}
+    n_ctx = task.examples().tokens.shape[1]
+    return {"d_vocab": task.d_vocab, "n_ctx": n_ctx, "classes": task.classes, "answers": answers_of(task)}
 
 
 def _module(place: str) -> ModuleType:

@@ -12,7 +12,7 @@ from latebloom.models import check_scheme
 from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
 from latebloom.spec.named import FROM_TASK, construct, settings, sizes_from, source_digest
 from latebloom.spec.run_spec import RunSpec, Seeds, Split
-from latebloom.tasks import Task
+from latebloom.tasks import TASKS, Drawn, Task, answers_of
 
 LARGEST_TABLE = 100_000_000
 """Numbers in one table of logits beyond which a run would not fit an ordinary machine."""
@@ -94,9 +94,11 @@ def _count_steps(table: dict[str, Any], task: Task | None) -> list[Fault]:
     table["steps"] = 1
     if not isinstance(epochs, int) or epochs < 1:
         return [Fault("epochs", f"expected a whole number ≥ 1, got {epochs!r}")]
-    batch = table.get("batch", "full")
+    batch, split = table.get("batch", "full"), table.get("split", {})
+    if isinstance(split, dict) and split.get("scheme") == "fresh":
+        return [Fault("epochs", "expected steps with fresh examples at every step, which make no epochs")]
     try:
-        size = Split.model_validate(table.get("split", {})).train_size(task) if task else 1
+        size = Split.model_validate(split).train_size(task) if task else 1
         per_epoch = 1 if batch == "full" else math.ceil(size / max(1, int(batch)))
     except (ValidationError, SpecError, ValueError, TypeError):
         return []  # the faulty split or batch is reported at its own path
@@ -124,11 +126,12 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
     except SpecError as error:
         return error.faults
     faults += more
-    if spec.batch != "full" and spec.batch > train:
+    faults += _sequence_faults(spec, task, model)
+    if spec.batch != "full" and spec.batch > train and spec.split.scheme != "fresh":
         faults.append(
             Fault("batch", f'expected at most the {train} training pairs, got {spec.batch}; "full" takes all')
         )
-    if n * task.classes > LARGEST_TABLE:
+    if n * answers_of(task) * task.classes > LARGEST_TABLE:
         faults.append(
             Fault("task", f"expected at most {LARGEST_TABLE:,} logits in the full table, got {n:,} × {task.classes:,}")
         )
@@ -137,6 +140,27 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
         check_scheme(model.tensors(), spec.init)
     except ValueError as error:
         faults.append(Fault("init", str(error)))
+    return faults
+
+
+def _sequence_faults(spec: RunSpec, task: Task, model: Any) -> list[Fault]:
+    """Fresh examples that cannot be drawn, and several answers where one was counted on."""
+    faults = []
+    fresh = spec.split.scheme == "fresh"
+    if fresh and not isinstance(task, Drawn):
+        draw = ", ".join(name for name, cls in TASKS.items() if hasattr(cls, "draw"))
+        faults.append(Fault("split.scheme", f"expected a task that draws fresh examples ({draw}), got {task.title}"))
+    if fresh and spec.batch == "full":
+        faults.append(Fault("batch", 'expected a number of examples with fresh ones at every step, got "full"'))
+    if answers_of(task) > 1 and not hasattr(model, "answers"):
+        faults.append(
+            Fault("model", f"expected a network that gives {answers_of(task)} answers, such as transformer, got one")
+        )
+    if answers_of(task) > 1 and not getattr(model, "causal", True):
+        faults.append(Fault("model.causal", "expected true, or every position but the last would read its own answer"))
+    if spec.labels.corrupted and (fresh or answers_of(task) > 1):
+        why = "fresh examples" if fresh else "several answers an example"
+        faults.append(Fault("labels.corrupted", f"expected 0 with {why}, got {spec.labels.corrupted}"))
     return faults
 
 

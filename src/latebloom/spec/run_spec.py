@@ -52,9 +52,12 @@ class Part(BaseModel):
 class Split(Part):
     """Which examples are trained on; all others are tested on."""
 
-    scheme: Literal["uniform", "nanda2023", "numpy", "power2022", "torch", "list", "rows", "cosets"] = "uniform"
+    scheme: Literal["uniform", "nanda2023", "numpy", "power2022", "torch", "list", "rows", "cosets", "fresh"] = (
+        "uniform"
+    )
     """How the training pairs are drawn: uniformly; as published, bit for bit; as listed; or as whole blocks: rows (all
-    pairs with one first operand) or cosets (pairs from one left and one right coset of `subgroup`)."""
+    pairs with one first operand) or cosets (pairs from one left and one right coset of `subgroup`). Or `fresh`: every
+    update draws its own; the parts of the task's sample are then both unseen, and estimate the loss on all there is."""
     fraction: float = Field(default=0.3, gt=0, lt=1)
     """Share of all examples that is trained on; with rows and cosets, of all blocks."""
     examples: str | None = None
@@ -117,7 +120,7 @@ class Split(Part):
         return (
             round(share)
             if self.scheme == "power2022"
-            else int(share + 1e-9 * (self.scheme in ("uniform", "rows", "cosets")))
+            else int(share + 1e-9 * (self.scheme in ("uniform", "rows", "cosets", "fresh")))
         )
 
     def listed(self, examples: int) -> list[int] | None:

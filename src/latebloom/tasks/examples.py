@@ -33,14 +33,14 @@ class Examples:
 
     Attributes:
         tokens: shape (batch, position).
-        labels: the right class of each example, shape (batch).
+        labels: the right class of each example, shape (batch); of several answers an example (batch, answer).
         full: the set that this one was taken from; None when it is the full set itself.
         index: where in the full set each example stands, shape (batch); None for the full set.
         memo: what was derived from these examples and is worth keeping (distinct values, a model's plan).
     """
 
     tokens: Int[Tensor, "batch position"]
-    labels: Int[Tensor, " batch"]
+    labels: Int[Tensor, "batch *answer"]
     full: Examples | None = None
     index: Int[Tensor, " batch"] | None = None
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
@@ -73,7 +73,7 @@ class Examples:
         """The distinct beginnings `tokens[: position + 1]` of the full set."""
         name = ("prefix", position)
         if name not in self.memo:
-            before = self.distinct_prefixes(position - 1).of if position else torch.zeros_like(self.labels)
+            before = self.distinct_prefixes(position - 1).of if position else torch.zeros_like(self.tokens[:, 0])
             base = int(self.tokens.max()) + 1
             self.memo[name] = self._distinct(position, before * base + self.tokens[:, position])
         return self.memo[name]

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from jaxtyping import Int
 from pydantic import Field
-from torch import Tensor
+from torch import Generator, Tensor
 
 from latebloom.tasks.drawing import drawn_by
 from latebloom.tasks.examples import Examples
@@ -66,13 +66,19 @@ class SparseParity:
             found = torch.cat([found, more]).unique()
         return found[torch.randperm(len(found), generator=generator)[: self.samples]].sort().values
 
+    def draw(self, count: int, generator: Generator) -> Examples:
+        """So many independent rows of bits."""
+        return self._answered(torch.randint(2, (count, self.n), generator=generator))
+
     def operands(self) -> Int[Tensor, "batch n"]:
         """The bits of each example, the first one first."""
         return self._numbers()[:, None] >> torch.arange(self.n - 1, -1, -1) & 1
 
     def examples(self) -> Examples:
         """Every row of the sample and its parity."""
-        bits = self.operands()
+        return self._answered(self.operands())
+
+    def _answered(self, bits: Int[Tensor, "batch n"]) -> Examples:
         return Examples(bits, bits[:, : self.k].sum(1) % 2)
 
     def algebra(self) -> None:

@@ -1,4 +1,4 @@
-"""The families of tasks by the names that a spec uses; nulls, which are made from one of these, apart."""
+"""The families of tasks by the names that a spec uses; nulls, which are made from one of these, and sequences apart."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from latebloom.errors import LatebloomError
+from latebloom.tasks import answers_of
 from latebloom.training.loop import gradients
 from latebloom.training.schedules import hyper_at
 from latebloom.training.setup import Setup
@@ -23,8 +24,8 @@ def check(setup: Setup) -> None:
     examples = setup.train.take(torch.arange(min(TRIED, len(setup.train)), device=setup.device))
     state = setup.initial_state()
     logits, plain = setup.model.logits(state.params, examples), setup.model.apply(state.params, examples.tokens)[0]
-    if logits.dim() != 2 or len(logits) != len(examples) or logits.shape[1] < setup.task.classes:
-        _fault("model.logits", f"shape ({len(examples)}, at least {setup.task.classes})", tuple(logits.shape))
+    if logits.dim() != 2 or len(logits) != examples.labels.numel() or logits.shape[1] < setup.task.classes:
+        _fault("model.logits", f"shape ({examples.labels.numel()}, at least {setup.task.classes})", tuple(logits.shape))
     if logits.shape != plain.shape or not torch.allclose(logits, plain, rtol=1e-3, atol=1e-4, equal_nan=True):
         _fault("model.logits", "what model.apply gives", "other numbers")
     grads = gradients(setup, state.params, examples)
@@ -48,6 +49,8 @@ def _check_task(setup: Setup) -> None:
             _fault(f"task.examples().{name}", f"0 … {bound - 1}", f"{int(numbers.min())} … {int(numbers.max())}")
     if len(examples.tokens) != len(examples.labels):
         _fault("task.examples()", f"{len(examples.tokens)} labels, one for each row of tokens", len(examples.labels))
+    if examples.labels.shape[1:] not in ((), (answers_of(task),)):
+        _fault("task.examples().labels", f"{answers_of(task)} answers an example", tuple(examples.labels.shape))
     if not isinstance(task.title, str):
         _fault("task.title", "a text", task.title)
     algebra = task.algebra()

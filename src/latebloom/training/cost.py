@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from latebloom.training.loop import gradients
+from latebloom.training.loop import batch_of, gradients
 from latebloom.training.setup import Setup
 
 
@@ -14,8 +13,7 @@ def multiply_adds(setup: Setup) -> int:
 
     Sums of table rows (`embedding_bag`) and what is done element by element are not counted.
     """
-    batch = setup.spec.batch
-    examples = setup.train if batch == "full" else setup.train.take(torch.arange(batch, device=setup.device))
+    examples = batch_of(setup, 0)
     with FlopCounterMode(display=False) as counter:
         gradients(setup, setup.initial_state().params, examples)
     return counter.get_total_flops() // 2

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from latebloom.axes import Grads, Params
-from latebloom.tasks import Examples
+from latebloom.models import keyed_generator
+from latebloom.tasks import Drawn, Examples
 from latebloom.training.batches import batch_at
 from latebloom.training.constraints import constrained, decayed_update
 from latebloom.training.noise import dropout, gaussian
@@ -45,8 +46,12 @@ def _logits(setup: Setup, params: Params, examples: Examples, step: int) -> Tens
 
 
 def batch_of(setup: Setup, step: int) -> Examples:
-    """What the update that follows `step` updates is taken on: everything, or the minibatch of the order seed."""
+    """What the update after `step` updates is taken on: everything, or the order seed's minibatch or fresh examples."""
     spec, examples = setup.spec, setup.train
+    if spec.split.scheme == "fresh":
+        assert isinstance(setup.task, Drawn)  # the spec was checked
+        assert isinstance(spec.batch, int)
+        return setup.task.draw(spec.batch, keyed_generator(spec.seeds.order, f"fresh/{step}")).to(setup.device)
     if spec.batch == "full":
         return examples
     index = batch_at(step, len(examples), spec.batch, spec.seeds.order)

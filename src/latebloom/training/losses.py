@@ -50,6 +50,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def loss_of(spec: Loss) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of (logits, labels) that a spec names, in its precision."""
+    """The loss of (logits, labels) that a spec names, in its precision; several answers an example count alike."""
     loss, dtype = LOSSES[spec.name], DTYPES[spec.precision]
-    return lambda logits, labels: loss(logits.to(dtype), labels)
+    return lambda logits, labels: loss(logits.to(dtype), labels.flatten())

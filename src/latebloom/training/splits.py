@@ -38,6 +38,7 @@ def _torch(examples: int, seed: int) -> list[int]:
 
 SPLIT_SCHEMES: dict[str, Callable[[int, int], list[int]]] = {
     "uniform": _uniform,
+    "fresh": _uniform,
     "nanda2023": _nanda2023,
     "numpy": _numpy,
     "power2022": _numpy,
