@@ -295,3 +295,17 @@ def test_one_kill_in_the_middle(tmp_path):
     finish(start(tmp_path / "killed", *words))
     finish(start(tmp_path / "twin", *words))
     assert_twins(killed, tmp_path / "twin" / "quick" / killed.name)
+
+
+@pytest.mark.parametrize(("task", "scheme"), [("digits", "fresh"), ("digits", "uniform"), ("skip-trigrams", "fresh")])
+def test_a_run_on_sequences_is_resumed_bit_for_bit(tmp_path, task, scheme):
+    sizes = {name: value for name, value in SMALL.items() if name != "task.p"} | {"task.samples": "40", "batch": "8"}
+    spec = resolve(override(read("quick")[1], {"task.name": task, "split.scheme": scheme} | sizes))
+    whole = run_experiment(spec, tmp_path / "whole", "group")
+    asked = iter(range(1000))
+    with pytest.raises(InterruptedRunError, match="stopped at step"):
+        run_experiment(spec, tmp_path / "parts", "group", interrupted=lambda: next(asked) > 25)
+    parts = run_experiment(spec, tmp_path / "parts", "group")
+    assert_twins(whole.folder, parts.folder)
+    assert "train_loss" in whole.scalars.columns
+    assert ("test_accuracy_whole" in whole.scalars.columns) == (task == "digits")

@@ -193,10 +193,12 @@ def _answers(spec: RunSpec, params: Params) -> tuple[dict[str, float], list[str]
     setup = Setup.of(spec, "cpu")
     with torch.no_grad():
         logits = setup.model.logits(params, setup.examples).double()
-    labels = setup.examples.labels[:, None]
-    losses = -torch.log_softmax(logits, dim=-1).gather(1, labels).squeeze(1)
+    shape, labels = setup.examples.labels.shape, setup.examples.labels.flatten()[:, None]
+    losses = -torch.log_softmax(logits, dim=-1).gather(1, labels).view(shape)
     # a tie is wrong, as in the measures of the same names
-    right = (logits.gather(1, labels) > logits.scatter(1, labels, -torch.inf).amax(1, keepdim=True)).double()
+    right = (
+        (logits.gather(1, labels) > logits.scatter(1, labels, -torch.inf).amax(1, keepdim=True)).double().view(shape)
+    )
     parts = {"train": setup.train_index, "test": setup.test_index}
     final = {f"{part}_loss": losses[index].mean().item() for part, index in parts.items()}
     final |= {f"{part}_accuracy": right[index].mean().item() for part, index in parts.items()}

@@ -10,8 +10,8 @@ from latebloom.measures.probe import Probe
 from latebloom.measures.record import Measure, Record, Values
 
 PRECISION = (
-    "all examples of the split, every answer alike where one example asks for several; float64 over every logit, exact for "
-    "small losses too; with fresh examples at every step both parts are unseen"
+    "all examples of the split, every answer alike where one example asks for several; float64 over every logit, exact "
+    "for small losses too; with fresh examples at every step both parts are unseen"
 )
 
 
