@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latebloom.store.checkpoints import Checkpoint, load_params
-    from latebloom.store.faults import CheckpointError, StoreError
+    from latebloom.store.faults import BusyError, CheckpointError, StoreError, no_space
+    from latebloom.store.gathered import gather
     from latebloom.store.index import Index, RunRow
     from latebloom.store.layout import Layout
     from latebloom.store.run import Run, open_run
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Axis": "study_file",
+    "BusyError": "faults",
     "Checkpoint": "checkpoints",
     "CheckpointError": "faults",
     "Index": "index",
@@ -34,7 +36,9 @@ _WHERE = {
     "Study": "study",
     "StudyFile": "study_file",
     "StudyRun": "study_file",
+    "gather": "gathered",
     "load_params": "checkpoints",
+    "no_space": "faults",
     "open_run": "run",
     "open_study": "study",
     "read_study": "study_file",
@@ -43,6 +47,7 @@ _WHERE = {
 
 __all__ = [
     "Axis",
+    "BusyError",
     "Checkpoint",
     "CheckpointError",
     "Index",
@@ -56,7 +61,9 @@ __all__ = [
     "Study",
     "StudyFile",
     "StudyRun",
+    "gather",
     "load_params",
+    "no_space",
     "open_run",
     "open_study",
     "read_study",

@@ -27,8 +27,25 @@ class StoreError(LatebloomError):
     """A run's folder cannot be written, read or trusted."""
 
 
+class BusyError(StoreError):
+    """Another process is writing there."""
+
+
 class CheckpointError(StoreError):
     """A checkpoint is missing, damaged, or no checkpoint."""
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What stops every writer to a disk, and not only the one that meets it first."""
+
+
+def no_space(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is a disk that takes no more."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-from latebloom.store.faults import StoreError, writing
+from latebloom.store.faults import BusyError, writing
 
 PATIENCE = 0.5
 """Seconds to go on trying: someone who asks `is_held` holds the lock for some microseconds."""
@@ -22,7 +22,8 @@ class RunLock:
         """Take the lock.
 
         Raises:
-            StoreError: when another process holds it, or the file cannot be written.
+            BusyError: when another process holds it.
+            StoreError: when the file cannot be written.
         """
         with writing("The lock of the run", path):
             self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -41,7 +42,7 @@ class RunLock:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise StoreError(
+                    raise BusyError(
                         f"{path.parent} is being written by {_holder(path)}: wait until it ends, or "
                         "stop it, and try again."
                     ) from None
