@@ -30,7 +30,7 @@ RULES: dict[str, set[str]] = {
     "process": set(),
     "experiment": {"training", "measures", "store", "analysis", "spec", "axes", "provenance", "process"},
     "interop": {"spec", "store", "models", "tasks", "training", "axes", "provenance"},
-    "studies": {"experiment", "analysis", "store", "spec"},
+    "studies": {"experiment", "analysis", "store", "spec", "training", "measures", "process"},
     "views": {"store", "analysis", "measures"},
     "dashboard": {"views", "store", "analysis", "measures", "spec"},
     "recorder": {"store", "analysis", "provenance", "views"},

@@ -39,8 +39,9 @@ def default_threads(multiply_adds: float) -> int:
 
     A function of the spec and the machine, not of its load: the number of threads decides the last bits of a run.
     """
-    return min(MOST_THREADS, _cores()) if multiply_adds >= WORTH_A_THREAD else 1
+    return min(MOST_THREADS, cores()) if multiply_adds >= WORTH_A_THREAD else 1
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

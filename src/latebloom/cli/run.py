@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from latebloom.cli.app import AsJson, RunsFolder, Settings, app, print_json, warn
+from latebloom.cli.interrupts import Interrupts
 from latebloom.errors import LatebloomError
 from latebloom.process import prepare_process
 
@@ -49,7 +49,7 @@ def run(
     group, spec = _asked_for(preset, runs, changes)
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, emoji=False)
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
-    with _Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
+    with Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
         done = run_experiment(
             spec, runs, group, device=device, threads=threads, watch=display, interrupted=interrupts.asked, tell=warn
         )
@@ -100,28 +100,3 @@ def _run_json(run: Run, report: Path) -> dict[str, Any]:
     known = ("title", "last_step", "delay", "final", "timing")
     facts = {name: run.summary[name] for name in known if name in run.summary}
     return {"run": run.id, "folder": str(run.folder), "report": str(report), "events": run.events, **facts}
-
-
-class _Interrupts:
-    """Ctrl-C and SIGTERM ask the run to stop at its next step; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._before: dict[int, Any] = {}
-
-    def asked(self) -> bool:
-        return self._asked
-
-    def __enter__(self) -> _Interrupts:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True

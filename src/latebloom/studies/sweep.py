@@ -12,7 +12,7 @@ from pathlib import Path
 
 from latebloom.errors import LatebloomError
 from latebloom.spec import RunSpec
-from latebloom.store import Layout, StoreError, gather, open_study, write_study
+from latebloom.store import Layout, StoreError, gather, no_space, open_study, write_study
 from latebloom.studies.expand import Plan, described
 from latebloom.studies.pool import Engine, Lost, Message, Step
 from latebloom.studies.queue import DiskFullError, Queue
@@ -116,13 +116,15 @@ def run_sweep(
     try:
         write_study(folder, plan.file)
         queue = Queue(folder)
-        queue.fill({run: shape_of(spec) for run, spec in plan.specs.items()}, finished(plan, root))
+        made = engine(folder)
+        sweep = _Sweep(plan, root, queue, made, watch, interrupted)
+        sweep.fill()
         if retry_failed:
             queue.retry_failed()
-        made = engine(folder)
-    except DiskFullError as error:
-        raise SweepDiskError(_disk_full(folder, str(error))) from error
-    sweep = _Sweep(plan, root, queue, made, watch, interrupted)
+    except StoreError as error:
+        if isinstance(error, DiskFullError) or no_space(error):
+            raise SweepDiskError(_disk_full(folder, str(error))) from error
+        raise
     try:
         sweep.run()
     finally:
@@ -156,29 +158,39 @@ class _Sweep:
 
     def run(self) -> None:
         try:
-            while True:
-                self._renew()
-                self._submit()
-                if not self.engine.busy and not self._others():
-                    return
-                for message in self.engine.poll(0.25):
-                    self._hear(message)
-                self._show()
-                if self.disk or self.interrupted():
-                    self._wind_up()
-                    return
+            self._work()
         except DiskFullError as error:
             self.disk = str(error)
             self._wind_up()
-        finally:
-            if self.disk:
-                raise SweepDiskError(_disk_full(self.folder, self.disk))
+        if self.disk:
+            raise SweepDiskError(_disk_full(self.folder, self.disk))
+
+    def _work(self) -> None:
+        while True:
+            self._renew()
+            self._submit()
+            if not self.engine.busy and not self._others():
+                return
+            for message in self.engine.poll(0.25):
+                self._hear(message)
+            self._show()
+            if self.disk or self.interrupted():
+                self._wind_up()
+                return
 
     def _others(self) -> bool:
         """Whether there is something that is not this process's to do now but may become so."""
         counts = self.queue.counts()
+        if sum(counts.values()) < len(self.plan.specs):  # somebody removed the file
+            self.fill()
+            return True
         self._show()
         return counts["waiting"] > 0 or counts["claimed"] > 0
+
+    def fill(self) -> None:
+        """Takes the plan into the queue."""
+        shapes = {run: shape_of(spec) for run, spec in self.plan.specs.items()}
+        self.queue.fill(shapes, finished(self.plan, self.root))
 
     def _renew(self) -> None:
         if self.renewed == self.began or time.monotonic() - self.renewed > RENEW_EVERY:
@@ -297,6 +309,6 @@ def shape_of(spec: RunSpec) -> str:
 
 def _disk_full(folder: Path, error: str) -> str:
     return (
-        f"the sweep was stopped, since the disk of {folder} takes no more ({error}). Every finished run is safe: free some "
-        "space and start the same command again, it goes on from there"
+        f"the sweep was stopped, since the disk of {folder} takes no more ({error}). Every finished run is safe: free "
+        "some space and start the same command again, it goes on from there"
     )

@@ -86,7 +86,7 @@ class RunDisplay:
         if step == first or now == began:
             return ""
         rate = (step - first) / (now - began)
-        return f"{rate:,.0f} steps/s, {_duration(int((self.total - step) / rate))} left"
+        return f"{rate:,.0f} steps/s, {duration(int((self.total - step) / rate))} left"
 
     def _table(self, row: dict[str, float], timeline: Timeline) -> Table:
         table = Table(box=None, padding=(0, 2))
@@ -106,7 +106,8 @@ class RunDisplay:
         )
 
 
-def _duration(seconds: int) -> str:
+def duration(seconds: int) -> str:
+    """Seconds in words."""
     minutes, hours = seconds // 60, seconds // 3600
     return (
         f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"

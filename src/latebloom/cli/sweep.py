@@ -1,0 +1,155 @@
+"""`latebloom sweep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from latebloom.cli.app import AsJson, RunsFolder, app, print_json
+from latebloom.cli.interrupts import Interrupts
+from latebloom.errors import LatebloomError
+from latebloom.process import cores, prepare_process
+
+if TYPE_CHECKING:
+    from latebloom.studies.estimate import Estimate
+    from latebloom.studies.expand import Plan
+    from latebloom.studies.sweep import Standing
+
+
+class FailedRunsError(LatebloomError):
+    """Runs of a sweep have failed; all others are done."""
+
+    code = 3
+
+
+@app.command
+def sweep(
+    study: Path,
+    /,
+    *,
+    runs: RunsFolder = Path("runs"),
+    engine: Annotated[Literal["local", "ray"], Parameter(help="processes here, or a Ray cluster")] = "local",
+    address: Annotated[
+        str | None, Parameter(help="of the Ray cluster, host:port or auto [default: one is started here]")
+    ] = None,
+    workers: Annotated[int | None, Parameter(help="runs at a time [default: one for each core]")] = None,
+    gpus: Annotated[float, Parameter(help="share of a GPU that a run takes in a Ray cluster")] = 0.0,
+    dry_run: Annotated[bool, Parameter(negative="", help="only say how much there is to do")] = False,
+    retry_failed: Annotated[bool, Parameter(negative="", help="try runs again that have failed")] = False,
+    quiet: Annotated[bool, Parameter(negative="", help="print only what went wrong")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train every run of a study: a grid of settings and seeds.
+
+    STUDY is a file such as study.toml: a base (a preset or a spec file), axes, seeds; docs/sweeps.md has all of it.
+    Everything is checked before anything starts. Finished runs are skipped, so the same command goes on after Ctrl-C,
+    a kill or a full disk; started several times at once, the processes share the work. Runs lie in runs/<study>/, and
+    latebloom.open_study("runs/<study>") reads them all. Exit code 3 when runs have failed.
+    """
+    if workers is not None and not 1 <= workers <= 4096:
+        raise LatebloomError(f"--workers: expected a number from 1 to 4096, got {workers}")
+    if engine == "local" and (address or gpus):
+        raise LatebloomError("--address and --gpus are for --engine ray")
+    prepare_process()
+    from latebloom.studies.expand import plan_of
+    from latebloom.studies.sweep import finished
+
+    plan = plan_of(study)
+    done = set(finished(plan, runs))
+    console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, emoji=False)
+    count = workers or cores()
+    if dry_run:
+        _dry_run(plan, [spec for run, spec in plan.specs.items() if run not in done], count, console, as_json)
+        return
+    title = f"{plan.file.name}: {len(plan.specs):,} runs" + (f", {len(done):,} already done" if done else "")
+    console.print(title, highlight=False)
+    if engine == "ray":
+        raise LatebloomError("not yet")
+    standing, failures = _train(plan, runs, count, console, title, retry_failed)
+    folder = runs / plan.file.name
+    if as_json:
+        print_json(
+            {
+                "study": plan.file.name,
+                "folder": str(folder),
+                "runs": len(plan.specs),
+                **_facts(standing),
+                "failures": failures,
+            }
+        )
+    if failures:
+        raise FailedRunsError(_failures(failures))
+    console.print(f"Done: {standing.done:,} runs in {folder}", highlight=False)
+
+
+def _train(
+    plan: Plan, runs: Path, workers: int, console: Console, title: str, retry_failed: bool
+) -> tuple[Standing, dict[str, str]]:
+    from latebloom.studies.pool import LocalPool
+    from latebloom.studies.sweep import run_sweep
+    from latebloom.views.sweep import SweepDisplay, best_line
+
+    with Interrupts() as interrupts, SweepDisplay(console, title) as display:
+        standing, failures = run_sweep(
+            plan,
+            runs,
+            lambda folder: LocalPool(workers, folder / "workers.log"),
+            retry_failed=retry_failed,
+            watch=display,
+            interrupted=interrupts.asked,
+        )
+    if standing.best:
+        console.print(best_line(standing), highlight=False)
+    return standing, failures
+
+
+def _facts(standing: Standing) -> dict[str, Any]:
+    best = standing.best
+    told = None if best is None else {"run": best.run, "cell": best.cell, "grokked": best.grokked}
+    return {"done": standing.done, "failed": standing.failed, "trained": standing.trained, "best": told}
+
+
+def _failures(failures: dict[str, str]) -> str:
+    shown = [f"  {run}: {error}" for run, error in list(failures.items())[:10]]
+    more = [f"  and {len(failures) - 10} more: latebloom ls"] if len(failures) > 10 else []
+    head = f"{len(failures):,} runs have failed (--retry-failed tries them again):"
+    return "\n".join([head, *shown, *more])
+
+
+def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_json: bool) -> None:
+    from latebloom.studies.estimate import estimate
+    from latebloom.views.terminal import duration
+
+    told = _told(estimate(left), workers)
+    if as_json:
+        print_json({"study": plan.file.name, "total": len(plan.specs), "done": len(plan.specs) - len(left)} | told)
+        return
+    for axis in plan.file.axes:
+        values = [str(value) for value in axis.values]
+        shown = values if len(values) <= 12 else [*values[:5], "…", *values[-2:]]
+        console.print(f"{axis.name}: {', '.join(shown)}", highlight=False)
+    seeds = plan.file.seeds
+    console.print(
+        f"seeds: {len(seeds)} ({', '.join(map(str, seeds[:12]))}{', …' if len(seeds) > 12 else ''})", highlight=False
+    )
+    console.print(f"{len(plan.specs):,} runs, {len(left):,} to do, of {told['ensembles']:,} shapes", highlight=False)
+    console.print(
+        f"about {duration(int(told['seconds']))} with {workers} workers on an idle machine, "
+        f"about {told['bytes'] / 1e9:.2g} GB on disk (the full number of steps of every run; "
+        f"{told['tried']} shapes were tried for a second each)",
+        highlight=False,
+    )
+
+
+def _told(found: Estimate, workers: int) -> dict[str, Any]:
+    return {
+        "runs": found.runs,
+        "ensembles": found.shapes,
+        "seconds": found.seconds / max(1, min(workers, found.runs)),
+        "thread_seconds": found.seconds,
+        "bytes": found.bytes,
+        "tried": found.tried,
+    }

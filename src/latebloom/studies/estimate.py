@@ -1,0 +1,141 @@
+"""What a sweep will take, by trying a few steps of some shapes: seconds, bytes, and how many ensembles there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import xarray
+
+from latebloom import measures
+from latebloom.experiment import last_update, subject_of
+from latebloom.spec import RunSpec
+from latebloom.studies.sweep import shape_of
+from latebloom.training import Setup, TrainState, log_due, log_gap, multiply_adds, update
+
+TRY_SECONDS = 1.0
+"""Seconds of steps that are timed for one shape."""
+
+MOST_TRIED = 5
+"""Shapes that are timed; others are estimated by their multiply-adds."""
+
+STARTING = 0.3
+"""Seconds to set up, store and finish one run (measured for small networks)."""
+
+FIXED_BYTES = 60_000
+"""Of a run's folder beside its checkpoints and numbers: spec, provenance, manifest, metadata of arrays (measured)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is left to do of a study.
+
+    Attributes:
+        runs: that are not finished.
+        shapes: groups of runs that can be trained together.
+        seconds: of one thread, all runs together; stop rules are not foreseen.
+        bytes: on disk, all runs together.
+        tried: shapes that were timed.
+    """
+
+    runs: int
+    shapes: int
+    seconds: float
+    bytes: int
+    tried: int
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What was measured of one shape."""
+
+    step: float
+    measures: dict[str, float]
+    multiply_adds: int
+    checkpoint: int
+    row: int
+
+
+def estimate(specs: list[RunSpec]) -> Estimate:
+    """Times the smallest and the largest shapes and some between, and adds up over all runs.
+
+    Raises:
+        LatebloomError: a run cannot be set up.
+    """
+    shapes: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        shapes.setdefault(shape_of(spec), []).append(spec)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        first = [group[0] for group in shapes.values()]
+        timed = {shape_of(spec): _cost(spec) for spec in first[:: max(1, -(-len(first) // MOST_TRIED))]}
+        seconds, size = 0.0, 0
+        for shape, group in shapes.items():
+            cost = timed.get(shape) or _scaled(group[0], timed)
+            for spec in group:
+                spent, stored = _of_run(spec, cost)
+                seconds, size = seconds + spent, size + stored
+    finally:
+        torch.set_num_threads(threads)
+    return Estimate(len(specs), len(shapes), seconds, size, len(timed))
+
+
+def _cost(spec: RunSpec) -> _Cost:
+    setup = Setup.of(spec)
+    state = update(setup, setup.initial_state())
+    steps, began = 0, time.perf_counter()
+    while steps < 200 and time.perf_counter() - began < TRY_SECONDS:
+        state = update(setup, state)
+        steps += 1
+    if setup.device.type == "cuda":
+        torch.cuda.synchronize(setup.device)
+    step = (time.perf_counter() - began) / steps
+    seconds, row = _measuring(setup, state)
+    size = sum(tensor.nbytes for tensor in state.tensors().values())
+    return _Cost(step, seconds, multiply_adds(setup), size, row)
+
+
+def _measuring(setup: Setup, state: TrainState) -> tuple[dict[str, float], int]:
+    """Seconds of each measure of the spec, and the bytes of a row of all of them."""
+    subject = subject_of(setup)
+    chosen = measures.chosen(setup.spec.log.measures)
+    # the first time, each pays for what it imports and prepares
+    values = measures.take(measures.Probe(subject, state.params, last_update(setup, state)), chosen)
+    probe = measures.Probe(subject, state.params, last_update(setup, state))
+    seconds = {measure.name: _timed(partial(measures.take, probe, [measure])) for measure in chosen}
+    return seconds, sum(v.nbytes if isinstance(v, xarray.DataArray) else 8 for v in values.values())
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _scaled(spec: RunSpec, timed: dict[str, _Cost]) -> _Cost:
+    """The cost of a shape that was not timed: as that of the one nearest in multiply-adds, in proportion to them."""
+    setup = Setup.of(spec)
+    size = multiply_adds(setup)
+    near = min(timed.values(), key=lambda cost: abs(cost.multiply_adds - size))
+    factor = size / max(1, near.multiply_adds)
+    stored = sum(tensor.nbytes for tensor in setup.initial_state().tensors().values())
+    scaled = {name: seconds * factor for name, seconds in near.measures.items()}
+    return _Cost(near.step * factor, scaled, size, stored, near.row)
+
+
+def _of_run(spec: RunSpec, cost: _Cost) -> tuple[float, int]:
+    """Seconds and bytes of a whole run."""
+    chosen = measures.chosen(spec.log.measures)
+    seconds = STARTING + spec.steps * cost.step
+    rows = 0.0
+    for step in range(spec.steps + 1):
+        if log_due(step, spec.log.every) or step == spec.steps:
+            due = measures.due(chosen, step, log_gap(step, spec.log.every), spec.log.strides)
+            seconds += sum(cost.measures.get(measure.name, 0.0) for measure in due)
+            rows += len(due) / len(chosen)
+    checkpoints = spec.steps // spec.checkpoints.every + 1 + bool(spec.steps % spec.checkpoints.every)
+    return seconds, int(FIXED_BYTES + checkpoints * cost.checkpoint + rows * cost.row)

@@ -1,0 +1,128 @@
+"""What a sweep looks like in a terminal: one live display, or plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from latebloom.views.terminal import duration
+
+PLAIN_EVERY = 10.0
+"""Seconds between plain lines."""
+
+SHOWN = 12
+"""Running runs that are shown, at most."""
+
+
+class Found(Protocol):
+    """The best run so far."""
+
+    @property
+    def cell(self) -> str:
+        """Its place in the grid."""
+        ...
+
+    @property
+    def grokked(self) -> int | None:
+        """The step of the event."""
+        ...
+
+    @property
+    def test_accuracy(self) -> float:
+        """At the last step."""
+        ...
+
+
+class SweepState(Protocol):
+    """Where a sweep stands."""
+
+    total: int
+    done: int
+    failed: int
+    elsewhere: int
+    running: dict[str, tuple[int, int, float | None]]
+    left_s: float | None
+
+    @property
+    def best(self) -> Found | None:
+        """The best run so far."""
+        ...
+
+
+class SweepDisplay:
+    """Shows a sweep; called several times a second, used in a `with` statement.
+
+    Args:
+        console: where to; a live display if it is a terminal, else plain lines.
+        title: the study.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.console, self.title = console, title
+        self._bar = Progress(
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} runs"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[rest]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("", total=1, rest="")
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._said, self._line = time.monotonic(), ""
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, state: SweepState) -> None:
+        """Shows where the sweep stands."""
+        if self._live:
+            self._bar.update(self._task, total=state.total, completed=state.done, rest=_rest(state))
+            self._live.update(Group(Text(self.title, style="bold"), self._bar, _running(state), Text(best_line(state))))
+        elif time.monotonic() - self._said >= PLAIN_EVERY:
+            line = f"{state.done:,} of {state.total:,} runs done, {len(state.running)} running, {_rest(state)}"
+            if line != self._line:
+                self.console.print(line, highlight=False)
+            self._said, self._line = time.monotonic(), line
+
+
+def _rest(state: SweepState) -> str:
+    parts = [f"{state.failed:,} failed"] if state.failed else []
+    parts += [f"{state.elsewhere:,} in other processes"] if state.elsewhere else []
+    parts.append(f"{duration(int(state.left_s))} left" if state.left_s is not None else "time left not known yet")
+    return ", ".join(parts)
+
+
+def _running(state: SweepState) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    for head in ("running", "step", "test accuracy"):
+        table.add_column(head, justify="left" if head == "running" else "right")
+    for run, (step, steps, accuracy) in list(state.running.items())[:SHOWN]:
+        table.add_row(run, f"{step:,} of {steps:,}", "" if accuracy is None else f"{accuracy:.1%}")
+    if len(state.running) > SHOWN:
+        table.add_row(f"and {len(state.running) - SHOWN} more", "", "")
+    return table
+
+
+def best_line(state: SweepState) -> str:
+    """The best run so far in words."""
+    best = state.best
+    if best is None:
+        return ""
+    if best.grokked is None:
+        return f"best so far: {best.test_accuracy:.1%} test accuracy ({best.cell})"
+    return f"grokked first: at step {best.grokked:,} ({best.cell})"
