@@ -90,14 +90,16 @@ class _Worker:
             )
         self.task: Task | None = None
         self.ready = self.asked = False
-        threading.Thread(target=self._read, args=(heard,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(heard,), daemon=True)
+        self._reader.start()
 
     def _read(self, heard: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
         assert self.process.stdout is not None  # a pipe was asked for
-        for line in self.process.stdout:
-            # a line is cut where its writer is killed
-            with suppress(ValueError):
-                heard.put((self, json.loads(line)))
+        with self.process.stdout as lines:
+            for line in lines:
+                # a line is cut where its writer is killed
+                with suppress(ValueError):
+                    heard.put((self, json.loads(line)))
         heard.put((self, None))
 
     def tell(self, what: dict[str, Any]) -> None:
@@ -105,6 +107,15 @@ class _Worker:
         with suppress(OSError):  # a worker that has died is heard of by `_read`
             self.process.stdin.write(json.dumps(what).encode() + b"\n")
             self.process.stdin.flush()
+
+    def ended(self) -> int:
+        """Waits for the process, which is known to end, and returns its exit code."""
+        code = self.process.wait()
+        self._reader.join()
+        assert self.process.stdin is not None  # a pipe was asked for
+        with suppress(OSError):  # what could not be written to a dead process
+            self.process.stdin.close()
+        return code
 
 
 class LocalPool:
@@ -170,7 +181,7 @@ class LocalPool:
 
     def _died(self, worker: _Worker) -> list[Message]:
         self._workers.remove(worker)
-        code = worker.process.wait()
+        code = worker.ended()
         if not worker.ready and not worker.asked:
             self._stillborn += 1
             if self._stillborn >= 3:
@@ -193,7 +204,7 @@ class LocalPool:
                 worker.process.wait(0 if worker.task else max(0.0, deadline - time.monotonic()))
             if worker.process.poll() is None:
                 worker.process.kill()
-                worker.process.wait()
+            worker.ended()
         self._workers.clear()
 
 
