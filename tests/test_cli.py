@@ -257,3 +257,54 @@ def test_brackets_in_names_are_text(command):
     assert "Training loss" not in command("measures", "gini")[1]
     assert command("measures")[1].count("\n") > 30
     assert command("measures", "no-such")[0] == 2
+
+
+GRID = 'base = "quick"\nseeds = 2\nmeasures = "none"\nset.steps = 20\nset.task.p = 7\nset.checkpoints.every = 20\n'
+GRID += "set.model = {d_model = 8, n_heads = 2, d_mlp = 8}\n[axes]\noptim.lr = [1e-3, 1e-2]\n"
+
+
+def test_sweep_says_first_what_there_is_to_do(command, tmp_path):
+    (tmp_path / "grid.toml").write_text(GRID, "utf-8")
+    code, out, err = command("sweep", "grid.toml", "--dry-run", "--workers", "2")
+    assert (code, err) == (0, "")
+    assert "optim.lr: 0.001, 0.01" in out
+    assert "4 runs, 4 to do, of 1 shapes" in out
+    assert "with 2 workers" in out
+    assert not Path("runs").exists()
+    told = json.loads(command("sweep", "grid.toml", "--dry-run", "--json")[1])
+    assert (told["total"], told["done"], told["ensembles"]) == (4, 0, 1)
+    assert told["seconds"] > 0
+    # the parameters and two moments of them, for the first and the last step
+    assert told["bytes"] > 4 * 2 * 3 * 4 * 1000
+
+
+def test_sweep_trains_a_grid(command, tmp_path):
+    (tmp_path / "grid.toml").write_text(GRID, "utf-8")
+    code, out, err = command("sweep", "grid.toml", "--workers", "1")
+    assert (code, err) == (0, "")
+    assert "grid: 4 runs\n" in out
+    assert "Done: 4 runs in runs/grid" in out
+    study = latebloom.open_study("grid")
+    assert study.runs["state"].to_list() == ["done"] * 4
+    assert "latebloom sweep grid.toml" in study.run(study.runs["run"][0]).provenance["command"]
+    told = json.loads(command("sweep", "grid.toml", "--json")[1])
+    assert (told["runs"], told["done"], told["trained"], told["failures"]) == (4, 4, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none.toml"], "none.toml could not be read: No such file or directory"),
+        (["grid.toml", "--workers", "0"], "--workers: expected a number from 1 to 4096, got 0"),
+        (["grid.toml", "--address", "auto"], "--address and --gpus are for --engine ray"),
+        (["grid.toml", "--engine", "slurm"], "slurm"),
+        (["bad.toml"], "optim.lr: expected greater than or equal to 0, got -1 (optim.lr = -1)"),
+    ],
+)
+def test_sweep_with_bad_input_gives_one_clear_message(command, tmp_path, words, message):
+    (tmp_path / "grid.toml").write_text(GRID, "utf-8")
+    (tmp_path / "bad.toml").write_text(GRID.replace("1e-3", "-1"), "utf-8")
+    code, out, err = command("sweep", *words)
+    assert code == 2
+    assert message in " ".join((out + err).split())
+    assert not Path("runs").exists()

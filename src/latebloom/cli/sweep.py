@@ -138,7 +138,7 @@ def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_jso
     console.print(f"{len(plan.specs):,} runs, {len(left):,} to do, of {told['ensembles']:,} shapes", highlight=False)
     console.print(
         f"about {duration(int(told['seconds']))} with {workers} workers on an idle machine, "
-        f"about {told['bytes'] / 1e9:.2g} GB on disk (the full number of steps of every run; "
+        f"about {told['bytes'] / 1e6:,.0f} MB on disk (the full number of steps of every run; "
         f"{told['tried']} shapes were tried for a second each)",
         highlight=False,
     )

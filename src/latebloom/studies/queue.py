@@ -180,7 +180,9 @@ class Queue:
     def counts(self) -> dict[State, int]:
         """How many runs are in each state."""
         found = self._do(lambda c: c.execute("select state, count(*) from runs group by state").fetchall())
-        return {"waiting": 0, "claimed": 0, "done": 0, "failed": 0} | dict(found)
+        counts: dict[State, int] = {"waiting": 0, "claimed": 0, "done": 0, "failed": 0}
+        counts.update(found)
+        return counts
 
     def failures(self) -> dict[str, str]:
         """The runs that have failed, each with its error."""

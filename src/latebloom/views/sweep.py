@@ -43,12 +43,35 @@ class Found(Protocol):
 class SweepState(Protocol):
     """Where a sweep stands."""
 
-    total: int
-    done: int
-    failed: int
-    elsewhere: int
-    running: dict[str, tuple[int, int, float | None]]
-    left_s: float | None
+    @property
+    def total(self) -> int:
+        """Runs of the study."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """Finished ones."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """Those that have failed."""
+        ...
+
+    @property
+    def elsewhere(self) -> int:
+        """Those that other processes are at."""
+        ...
+
+    @property
+    def running(self) -> dict[str, tuple[int, int, float | None]]:
+        """Step, last step and test accuracy of those under way here."""
+        ...
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the end."""
+        ...
 
     @property
     def best(self) -> Found | None:
