@@ -49,6 +49,13 @@ def test_survival_figure_shows_curves_censoring_and_numbers_at_risk():
     assert {"λ = 1", "λ = 0"} <= set(texts(bottom))
 
 
+def test_groups_without_runs_are_left_out():
+    figure = survival_figure([("λ = 1", exact([100, 200])), ("λ = 2", exact([]))], "grokked", "When runs grok")
+    assert "λ = 2" not in texts(figure.axes[1])
+    with pytest.raises(LatebloomError, match="expected runs that tell when they are grokked, got none"):
+        survival_figure([("λ = 2", exact([]))], "grokked", "When runs grok")
+
+
 def test_scaling_figure_marks_the_censored():
     x = np.array([0.1, 0.1, 1.0, 1.0, 2.0])
     times = exact([9000, 9000, 1000, 900, 450], [True, False, False, False, False])
@@ -70,7 +77,7 @@ def test_diagram_stripes_and_seeds(frame):
     assert cell_text(mixed, "state") == "3C 1!"
     widths = [patch.get_width() for patch in axes.patches if patch.get_width() < 1]
     assert widths == [0.75, 0.25]
-    assert "(0/4)" in cell_text(diagram.cell(0.0, 0.001), "grokked")
+    assert cell_text(diagram.cell(0.0, 0.001), "grokked") == "0/4"
     assert cell_text(diagram.cell(1.0, 0.001), "grokked") == "2,540"
     for show in ("grokked", "delay"):
         assert len(diagram_figure(diagram, show).axes[0].patches) == len(diagram.cells)

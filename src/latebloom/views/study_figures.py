@@ -52,6 +52,9 @@ def survival_figure(groups: Sequence[tuple[str, Times]], event: str, title: str,
     from matplotlib.figure import Figure
 
     colours = inks(dark)
+    groups = [(label, times) for label, times in groups if len(times)]
+    if not groups:
+        raise LatebloomError(f"expected runs that tell when they are {event}, got none")
     with drawn_in(colours):
         figure = Figure(figsize=(7.6, 4.0 + 0.19 * len(groups)), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4.0, 0.3 + 0.22 * len(groups)]})
@@ -148,8 +151,8 @@ def diagram_figure(diagram: Diagram, show: str = "state", dark: bool = False, ti
     colours = inks(dark)
     heads = {
         "state": f"End states within {diagram.budget:,} steps; numbers are seeds",
-        "grokked": "Median step of grokking (runs in which it was seen / runs)",
-        "delay": "Median steps from memorising to grokking (seen / runs that memorised)",
+        "grokked": "Median step of grokking; seen in / runs where some are censored",
+        "delay": "Median steps from memorising to grokking; seen in / runs that memorised",
     }
     with drawn_in(colours):
         width = max(5.5, 0.72 * len(diagram.xs) + 2.6)

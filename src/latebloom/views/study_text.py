@@ -106,7 +106,7 @@ def legend_lines(diagram: Diagram, show: str) -> list[str]:
         )
     else:
         what = "step of grokking" if show == "grokked" else "steps from memorising to grokking"
-        lines = [f"median {what}; (seen / runs) where runs are censored; > is a median beyond the last step looked at"]
+        lines = [f"median {what}; beside or instead of it, where runs are censored, in how many of them it was seen"]
     if diagram.pooled:
         lines.append(f"pooled over {', '.join(diagram.pooled)}: runs of one cell differ in these too")
     return lines
@@ -119,8 +119,10 @@ def cell_text(cell: Cell, show: str) -> str:
     found: Median = cell.grokked if show == "grokked" else cell.delay
     if not found.runs:
         return "–"
-    middle = "> " if found.step is None else f"{found.step:,.0f} "
-    return f"{middle}({found.seen}/{found.runs})" if found.seen < found.runs else middle.strip()
+    if found.seen == found.runs and found.step is not None:
+        return f"{found.step:,.0f}"
+    share = f"{found.seen}/{found.runs}"
+    return share if found.step is None else f"{found.step:,.0f} ({share})"
 
 
 def _cell(cell: Cell | None, show: str) -> str:

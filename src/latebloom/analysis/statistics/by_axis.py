@@ -117,7 +117,7 @@ def _steps(values: tuple[Any, ...], groups: list[Times]) -> tuple[Step, ...]:
 
 
 def _fits(groups: list[Times], values: tuple[Any, ...], axis: str) -> tuple[ScalingFit, ...]:
-    if not all(isinstance(value, int | float) for value in values):
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return ()
     together = Times(*(np.concatenate([getattr(g, name) for g in groups]) for name in ("low", "high", "seed")))
     x = np.repeat(np.array(values, dtype=np.float64), [len(group) for group in groups])

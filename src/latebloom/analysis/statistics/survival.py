@@ -85,6 +85,8 @@ class LogRank:
 
 def kaplan_meier(times: Times, level: float = 0.95) -> Curve:
     """The curve of one group of runs; an event counts at the step at which the log shows it."""
+    if not len(times):
+        return Curve(*(np.empty(0) for _ in range(5)), level=level)
     sample = stats.CensoredData(uncensored=times.high[times.seen], right=times.low[~times.seen])
     found = stats.ecdf(sample).sf
     with warnings.catch_warnings(), np.errstate(all="ignore"):
