@@ -111,7 +111,7 @@ def test_other_splits_seeds_and_precisions_come_back(tmp_path, layout):
     assert again.spec == run.spec
     assert same(again.params(), run.params())
     other = import_network(tmp_path / "net.safetensors", layout, {"split.scheme": "uniform"}, name="b", runs=tmp_path)
-    assert other.spec["split"] == {"scheme": "uniform", "fraction": 0.3, "examples": None}
+    assert other.spec["split"] == {"scheme": "uniform", "fraction": 0.3, "examples": None, "subgroup": None}
 
 
 def test_a_checkpoint_of_ours_is_imported_as_it_is(tmp_path):

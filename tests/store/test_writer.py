@@ -396,3 +396,10 @@ def test_a_writer_that_waited_for_the_lock_finds_the_run_finished(tmp_path, monk
     second = begin(tmp_path)
     assert second.finished
     assert len(open_run(first.folder).scalars) == 1
+
+
+def test_a_run_begun_before_a_field_was_added_is_gone_on_with(tmp_path):
+    begin(tmp_path, spec=SPEC | {"split": {"scheme": "uniform"}}).stop("for a while", [])
+    begin(tmp_path, spec=SPEC | {"split": {"scheme": "uniform", "subgroup": None}}).stop("again", [])
+    with pytest.raises(StoreError, match=r"there split\.subgroup is absent, not \"r2\""):
+        begin(tmp_path, spec=SPEC | {"split": {"scheme": "uniform", "subgroup": "r2"}})

@@ -27,7 +27,7 @@ class Subject:
         test_index: where all others stand, shape (test).
         loss: the training loss of (logits, labels), decay left out; None for an imported network.
         initial: the parameters before the first update, for measures of drift; None where they are not known.
-        true_labels: the task's own labels, shape (batch), where training labels were corrupted.
+        true_labels: the task's own labels, shaped as those of `examples`, where training labels were corrupted.
         corrupted_index: the training examples whose label was corrupted, shape (corrupted); None where none was.
     """
 
@@ -38,7 +38,7 @@ class Subject:
     test_index: Int[Tensor, " test"]
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     initial: Params | None = None
-    true_labels: Int[Tensor, " batch"] | None = None
+    true_labels: Int[Tensor, "batch *answer"] | None = None
     corrupted_index: Int[Tensor, " corrupted"] | None = None
 
     @cached_property

@@ -346,6 +346,11 @@ def _check_spec(layout: Layout, spec: Mapping[str, Any]) -> None:
         raise StoreError(
             f"{layout.folder} has lost its spec.json: restore it from a copy, or delete the folder to train it again."
         ) from None
+    # the spec's vocabulary costs the import of torch, which a reader of runs does without
+    from latebloom.spec.run_spec import without_neutral
+
+    # a field that came later is absent from what was begun before, and is neutral there
+    there, spec = without_neutral(there), without_neutral(dict(spec))
     if canonical_json(there) == canonical_json(spec):
         return
     ours = _flat(spec)

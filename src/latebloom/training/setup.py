@@ -47,7 +47,7 @@ class Setup:
     train: Examples
     train_index: Int[Tensor, " train"]
     test_index: Int[Tensor, " test"]
-    true_labels: Int[Tensor, " batch"]
+    true_labels: Int[Tensor, "batch *answer"]
     corrupted_index: Int[Tensor, " corrupted"]
     device: torch.device
 
