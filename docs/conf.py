@@ -1,6 +1,8 @@
 """Sphinx builds these pages without the network: no intersphinx, no remote images."""
 
+import inspect
 import math
+import re
 from pathlib import Path
 
 from latebloom import __version__
@@ -22,6 +24,7 @@ html_theme = "furo"
 html_title = f"latebloom {release}"
 
 HERE = Path(__file__).parent
+FACT_LINE = re.compile(r"^\s*(Formula|Domain|Size|Source): .*\n", re.MULTILINE)
 
 
 def measures_page() -> str:
@@ -47,7 +50,7 @@ def measures_page() -> str:
 
 
 def specs_page() -> str:
-    """Presets and the fields of everything built in."""
+    """The presets."""
     lines = [
         "# Specs and presets",
         "",
@@ -57,15 +60,24 @@ def specs_page() -> str:
     for name, text in presets().items():
         body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
         lines += [f"## {name}", "", about(text), "", "```toml", body.strip(), "```", ""]
-    titles = {"task": "Tasks", "model": "Architectures", "optim": "Optimisers", "gradient": "Gradient rules"}
-    for kind in REGISTRIES:
-        lines += [f"## {titles[kind]}", ""]
+    return "\n".join(lines)
+
+
+def components_page(title: str, command: str, kinds: tuple[str, ...]) -> str:
+    """Everything built in of some kinds: what it is, formula, domain, size, source, and its fields."""
+    lines = [f"# {title}", "", f"`latebloom {command}` prints the same. Your own come in as `file.py:Class`.", ""]
+    for kind in kinds:
         for name, part in describe(kind).items():
-            lines += [f"### {name}", "", part["description"], ""]
-            lines += ["| field | default | values | meaning |", "|---|---|---|---|"]
+            own = (REGISTRIES[kind][name].__doc__ or "").partition("Raises:")[0]
+            lines += [f"## {name}", "", inspect.cleandoc(FACT_LINE.sub("", own)).strip(), ""]
+            for fact, text in part["facts"].items():
+                lines += [f"{fact}\n: {text}", ""]
+            if part["fields"]:
+                lines += ["| field | default | values | meaning |", "|---|---|---|---|"]
             for field, facts in part["fields"].items():
                 values = facts["values"].replace("|", "\\|")
-                lines.append(f"| `{kind}.{field}` | `{facts['default']}` | {values} | {facts['description']} |")
+                meaning = facts["description"].replace("|", "\\|")
+                lines.append(f"| `{kind}.{field}` | `{facts['default']}` | {values} | {meaning} |")
             lines.append("")
     return "\n".join(lines)
 
@@ -103,4 +115,9 @@ def calibration_page() -> str:
 # generated pages stand beside the written ones and are ignored by git
 (HERE / "measures.md").write_text(measures_page(), "utf-8")
 (HERE / "specs.md").write_text(specs_page(), "utf-8")
+(HERE / "tasks.md").write_text(components_page("Tasks", "tasks", ("task",)), "utf-8")
+(HERE / "models.md").write_text(components_page("Models", "models", ("model",)), "utf-8")
+(HERE / "optimisers.md").write_text(
+    components_page("Optimisers and gradient rules", "optimisers", ("optim", "gradient")), "utf-8"
+)
 (HERE / "calibration.md").write_text(calibration_page(), "utf-8")

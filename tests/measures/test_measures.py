@@ -79,6 +79,24 @@ def test_every_measure_is_in_the_list():
     assert [measure.name for measure in MEASURES] == cases.MEASURE_NAMES
 
 
+@pytest.mark.parametrize(("task_name", "model_name"), [("div", "nanda"), ("add", "mlp, one-hot"), ("digits", "nanda")])
+def test_a_large_table_goes_through_in_parts(monkeypatch, task_name, model_name):
+    whole, parts = probe(task_name, model_name), probe(task_name, model_name)
+    expected = measures.take(whole, measures.chosen("light"))
+    seen = whole.activations
+    monkeypatch.setattr("latebloom.measures.probe.AT_ONCE", 7)
+    monkeypatch.setattr("latebloom.measures.fit.AT_ONCE", 7)
+    for name in ("logits", "losses", "margins", "answer_logits"):
+        assert torch.allclose(getattr(parts, name), getattr(whole, name), rtol=1e-10, atol=1e-12), name
+    assert "_pass" not in vars(parts)
+    assert parts.activations.keys() == seen.keys()
+    for name, tensor in seen.items():
+        assert torch.allclose(parts.activations[name], tensor, rtol=1e-10, atol=1e-12), name
+    for name, value in measures.take(parts, measures.chosen("light")).items():
+        if isinstance(value, float):
+            assert math.isclose(value, expected[name], rel_tol=1e-9), name
+
+
 def test_loss_accuracy_and_margins_one_by_one():
     found = probe()
     subject = found.subject

@@ -12,6 +12,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 import cases
+from latebloom.spec import describe
 from latebloom.tasks import (
     TASKS,
     Conditional,
@@ -78,8 +79,10 @@ def test_every_family_and_every_choice_is_in_the_list():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_family_says_what_it_is(name):
-    text = TASKS[name].__doc__
-    assert "arXiv" in text or name == "modular"
+    assert "arXiv" in TASKS[name].__doc__
+    facts = describe("task")[name]["facts"]
+    assert list(facts) == ["Formula", "Domain", "Size", "Source"]
+    assert "arXiv" in facts["Source"]
     properties = TypeAdapter(TASKS[name]).json_schema()["properties"]
     assert all("description" in facts for facts in properties.values())
 

@@ -72,7 +72,7 @@ def spec(
 
 @app.command
 def tasks(*, as_json: AsJson = False) -> None:
-    """List the tasks with their settings."""
+    """List the tasks: formula, domain, size, source, settings."""
     _show_components(("task",), as_json)
 
 
@@ -143,6 +143,8 @@ def _show_components(kinds: tuple[str, ...], as_json: bool) -> None:
     for kind, parts in found.items():
         for name, part in parts.items():
             out.print(Text.assemble((name, "bold"), f"  {part['description']}"))
+            for title, text in part["facts"].items():
+                out.print(f"    {title.lower():9}{text}", markup=False, highlight=False)
             if part["fields"]:
                 listed = table("field", "default", "values", "what it is")
                 for field, facts in part["fields"].items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from latebloom.measures.probe import Probe
+from latebloom.measures.probe import AT_ONCE, Probe
 from latebloom.measures.record import Measure, Record, Values
 
 PRECISION = (
@@ -90,16 +90,20 @@ def _part(probe: Probe, name: str, index: Int[Tensor, " part"]) -> Values:
     }
 
 
+def logit_scale(logits: Float[Tensor, "row class"]) -> float:
+    """Root mean square of the logits, each row less its mean; float64, some rows at a time."""
+    squares = [(z.double() - z.double().mean(dim=1, keepdim=True)).square().sum() for z in logits.split(AT_ONCE)]
+    return (torch.stack(squares).sum() / logits.numel()).sqrt().item()
+
+
 def _compute(probe: Probe) -> Values:
     subject = probe.subject
     untransposed = probe.margins[subject.untransposed_index]
-    centred = probe.logits.double()
-    centred = centred - centred.mean(dim=1, keepdim=True)
     return {
         **_part(probe, "train", subject.train_index),
         **_part(probe, "test", subject.test_index),
         "test_accuracy_untransposed": (untransposed > 0).double().mean().item(),
-        "logit_scale": torch.sqrt((centred * centred).mean()).item(),
+        "logit_scale": logit_scale(probe.logits),
     }
 
 

@@ -16,6 +16,9 @@ from latebloom.models import Model, Traced
 from latebloom.tasks import Algebra, Examples, Task, answers_of
 from latebloom.tasks.symmetry import given_away, symmetries
 
+AT_ONCE = 2**16
+"""Examples (or rows of logits) that are evaluated together; a larger table goes through in parts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -50,6 +53,12 @@ class Subject:
     def answers(self) -> int:
         """The number of answers that the task asks for in each example."""
         return answers_of(self.task)
+
+    @cached_property
+    def parts(self) -> list[Examples]:
+        """All examples, in parts that are evaluated one after the other."""
+        places = torch.arange(len(self.examples), device=self.examples.tokens.device)
+        return [self.examples.take(part) for part in places.split(AT_ONCE)]
 
     @cached_property
     def algebra(self) -> Algebra | None:
@@ -105,25 +114,36 @@ class Probe:
 
     @cached_property
     def _pass(self) -> tuple[Tensor, dict[str, Tensor]]:
-        model, examples = self.subject.model, self.subject.examples
         with torch.no_grad():
-            if isinstance(model, Traced):
-                return model.traced(self.params, examples)
-            logits, seen = model.apply(self.params, examples.tokens)
+            return self._seen(self.subject.examples)
+
+    def _seen(self, examples: Examples) -> tuple[Tensor, dict[str, Tensor]]:
+        model = self.subject.model
+        if isinstance(model, Traced):
+            return model.traced(self.params, examples)
+        logits, seen = model.apply(self.params, examples.tokens)
         return logits, dict(_last(seen, examples.tokens.shape[1]))
 
     @cached_property
     def logits(self) -> Float[Tensor, "row class"]:
         """Logits of every example (of every answer, one example's after the other's), by the fast path."""
-        return self._pass[0]
+        if len(self.subject.examples) <= AT_ONCE:
+            return self._pass[0]
+        # what the hidden layers of a large table hold would be many times the logits
+        with torch.no_grad():
+            return torch.cat([self.subject.model.logits(self.params, part) for part in self.subject.parts])
 
-    @property
+    @cached_property
     def activations(self) -> dict[str, Tensor]:
         """Activations of every example at the last position, by TransformerLens' names, from the same forward pass.
 
         `blocks.i.mlp.hook_pre`, `hook_post`: (batch, neuron); `blocks.i.attn.hook_pattern`: (batch, head, position).
         """
-        return self._pass[1]
+        if len(self.subject.examples) <= AT_ONCE:
+            return self._pass[1]
+        with torch.no_grad():
+            seen = [self._seen(part)[1] for part in self.subject.parts]
+        return {name: torch.cat([part[name] for part in seen]) for name in seen[0]}
 
     def loss(self, params: Params, examples: Examples) -> Float[Tensor, ""]:
         """The training loss of other parameters on some examples, differentiable (twice), decay left out."""
@@ -142,15 +162,17 @@ class Probe:
     @cached_property
     def losses(self) -> Float[Tensor, "batch *answer"]:
         """Cross-entropy of every example in float64, as softplus(log Σ_{j≠c} e^z_j − z_c): exact however small."""
-        others = self.logits.double().scatter(1, self._answers, -torch.inf)
-        gap = torch.logsumexp(others, dim=1).view(self.answer_logits.shape) - self.answer_logits
+        pairs = zip(self.logits.split(AT_ONCE), self._answers.split(AT_ONCE), strict=True)
+        others = [z.double().scatter(1, c, -torch.inf).logsumexp(dim=1) for z, c in pairs]
+        gap = torch.cat(others).view(self.answer_logits.shape) - self.answer_logits
         return torch.nn.functional.softplus(gap, threshold=50)
 
     @cached_property
     def margins(self) -> Float[Tensor, "batch *answer"]:
         """The right answer's logit less the greatest other one, float64."""
-        others = self.logits.scatter(1, self._answers, -torch.inf)
-        return self.answer_logits - others.max(dim=1).values.double().view(self.answer_logits.shape)
+        pairs = zip(self.logits.split(AT_ONCE), self._answers.split(AT_ONCE), strict=True)
+        others = [z.scatter(1, c, -torch.inf).max(dim=1).values.double() for z, c in pairs]
+        return self.answer_logits - torch.cat(others).view(self.answer_logits.shape)
 
 
 def _last(seen: dict[str, Tensor], positions: int) -> Iterator[tuple[str, Tensor]]:

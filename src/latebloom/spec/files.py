@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -19,6 +21,9 @@ from latebloom.spec.run_spec import RunSpec
 
 FREE = ("strides", "changes", "decay_factors")
 """Tables whose keys are names of other things, such as measures, and are taken as they are."""
+
+FACTS = ("Formula", "Domain", "Size", "Source")
+"""What is said of a component besides what it is, each in a line of its docstring."""
 
 LARGEST_FILE = 1_000_000
 """Bytes of a spec file; a larger one is not a spec."""
@@ -166,7 +171,7 @@ def _component_schema(name: str, cls: type) -> dict[str, Any]:
 
 
 def describe(kind: str) -> dict[str, Any]:
-    """Everything built in of one kind: what it is, and each field's default, allowed values and meaning, as text."""
+    """Everything built in of one kind: what it is, its facts, and each field's default, allowed values and meaning."""
     return {name: _described(cls) for name, cls in REGISTRIES[kind].items()}
 
 
@@ -175,6 +180,7 @@ def _described(cls: type) -> dict[str, Any]:
     fields = {key: facts for key, facts in schema["properties"].items() if key != "name"}
     return {
         "description": schema["description"].partition("\n\n")[0].replace("\n", " "),
+        "facts": _facts(cls),
         "fields": {
             name: {
                 "default": json.dumps(facts.get("default")),
@@ -184,6 +190,13 @@ def _described(cls: type) -> dict[str, Any]:
             for name, facts in fields.items()
         },
     }
+
+
+def _facts(cls: type) -> dict[str, str]:
+    """The lines "Formula: …", "Domain: …", "Size: …", "Source: …" of a class's docstring; else its module's source."""
+    lines = dict(re.findall(rf"^\s*({'|'.join(FACTS)}): (.+)$", cls.__doc__ or "", re.MULTILINE))
+    module = (sys.modules[cls.__module__].__doc__ or "").strip().partition("\n")[0]
+    return lines if "Source" in lines or "arXiv" not in module else lines | {"Source": module}
 
 
 def _allowed(facts: dict[str, Any]) -> str:

@@ -19,6 +19,11 @@ from latebloom.tasks.modular import SYMBOLS, Operation, answer, need_prime
 class Conditional:
     """One operation mod p where an operand is odd, another where it is even, over every pair (a, b).
 
+    Formula: one operation mod p where b (or a) is odd, another where it is even
+    Domain: all pairs; those with ÷ 0 are left out
+    Size: p² where an odd number is divided by (p = 97: 9409)
+    Source: Power et al. 2022 (arXiv 2201.02177), A.1.1 and their code
+
     The default is that of Power et al. 2022 (arXiv 2201.02177): a ÷ b where b is odd, else a − b; all 9409 pairs of
     p = 97, since an odd b is never 0. Their code also has a + b where a is even, else a × b, or else a − b. Pairs in
     which 0 would be divided by are left out. Odd and even mean the number 0 … p − 1 itself: mod an odd p they are no

@@ -20,11 +20,15 @@ PLUS, EQUALS = 10, 11
 class DigitAddition:
     """12345+67890=080235, digit by digit: n + 1 answers an example, read after the = and after each digit of the sum.
 
+    Formula: the n + 1 digits of a + b, one after the other
+    Domain: a, b uniform below 10ⁿ
+    Size: `samples` of 10²ⁿ, or fresh ones at every step
+    Source: Nanda et al. 2023 (arXiv 2301.05217, additional tasks; 700 training examples, or without end)
+
     Operands uniform below 10ⁿ, written with n digits, the highest first; the sum has n + 1 digits, and each is the next
     token after the ones before it. The fixed sample has `samples` examples, all different, drawn by `seed`; the split
     takes the training examples from it, so that N of them are split.fraction = N / samples. With split.scheme = "fresh"
-    every update draws its own. Source: 5-digit addition of Nanda et al. 2023 (arXiv 2301.05217, appendix; their saved
-    runs: 700 training examples, or data without end).
+    every update draws its own.
 
     Raises:
         ValueError: there are fewer than `samples` pairs of numbers.

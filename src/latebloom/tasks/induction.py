@@ -18,13 +18,18 @@ from latebloom.tasks.examples import Examples
 class RepeatedSubsequence:
     """Random tokens in which one subsequence stands `repeats` times, the last time at the end.
 
+    Formula: the token that followed this one's earlier copies
+    Domain: random tokens with one subsequence repeated
+    Size: `samples` sequences, or fresh ones at every step
+    Source: Nanda et al. 2023 (arXiv 2301.05217, additional tasks); Olsson et al. 2022 (arXiv 2209.11895)
+
     The copies before the last stand at random places, apart from each other, so that no fixed distance leads from a
     token to its copy: it has to be found by what it is (Olsson et al. 2022, arXiv 2209.11895). The subsequence has
     distinct tokens that occur nowhere else, so that every answer is determined: length − 1 of them, the last copy's
     second token to its last. The last token is only asked for, not read. The fixed sample has `samples` examples, drawn
-    by `seed`; with split.scheme = "fresh" every update draws its own. Source: Nanda et al. 2023 (arXiv 2301.05217,
-    appendix; their saved runs: 128 tokens, sequences of 85, subsequences of 16 three times, two layers, 512 training
-    sequences or data without end). Departures: theirs asks at every copy, and tokens of the subsequence may recur.
+    by `seed`; with split.scheme = "fresh" every update draws its own. The saved runs of Nanda et al.: 128 tokens,
+    sequences of 85, subsequences of 16 three times, two layers, 512 training sequences or data without end. Departures:
+    theirs asks at every copy, and tokens of the subsequence may recur.
 
     Raises:
         ValueError: the copies do not fit, or too few tokens are left for the rest.

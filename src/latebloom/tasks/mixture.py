@@ -19,6 +19,11 @@ from latebloom.tasks.modular import SYMBOLS, Operation, answer, need_prime
 class Mixture:
     """a ∘ b mod p for several ∘ at once, each with a sign of its own: "a ∘ b =".
 
+    Formula: a ∘ b mod p, ∘ read from the sign between the operands
+    Domain: all pairs for each operation; ÷ without b = 0
+    Size: 2p² to 3p² + p(p − 1)
+    Source: the vocabulary of Power et al. 2022 (arXiv 2201.02177), who train on one operation at a time
+
     Every pair for every operation, one operation after the other; b = 0 is left out for division: 3p² + p(p − 1)
     examples for all four. Source: the vocabulary of Power et al. 2022 (arXiv 2201.02177) has a sign for each operation,
     though they train on one at a time.

@@ -22,6 +22,11 @@ SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "div": "÷"}
 class Modular:
     """a ∘ b mod p over every pair (a, b); division leaves out b = 0, since nothing is divided by it.
 
+    Formula: a + b, a − b, a × b or a ÷ b mod p
+    Domain: all pairs of residues; ÷ without b = 0
+    Size: p²; p(p − 1) for ÷ (p = 97: 9409 and 9312)
+    Source: Power et al. 2022 (arXiv 2201.02177); p = 113 in Nanda et al. 2023 (arXiv 2301.05217)
+
     Numbers are the tokens 0 … p − 1; the signs that `equation` writes come after them (p, p + 1, …).
 
     Raises:

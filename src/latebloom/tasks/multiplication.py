@@ -21,6 +21,11 @@ from latebloom.tasks.groups.named import LONGEST, named_group
 class GroupMultiplication:
     """A word in two elements of a finite group, over every pair (a, b): |G|² examples, 14400 for S_5.
 
+    Formula: ab, ba, aba⁻¹ or aba in a finite group
+    Domain: all pairs of elements
+    Size: |G|² (S_5: 14 400)
+    Source: Power et al. 2022 (arXiv 2201.02177); Chughtai et al. 2023 (arXiv 2302.03025)
+
     Groups by name: C_n, D_n, S_n, A_n, and products such as "S_3 x C_2", of at most 2048 elements. Of permutations, ab
     is first a, then b: (ab)[i] = b[a[i]], as in the code of Power et al. 2022 (arXiv 2201.02177), whose words on S_5
     are ab, aba^-1 and aba; "ba" is a ∘ b as functions, (ba)[i] = a[b[i]]. Elements are numbered, and are tokens, in the

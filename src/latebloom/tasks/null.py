@@ -22,6 +22,11 @@ from latebloom.tasks.registry import FAMILIES
 class Null:
     """A built-in task with its answers replaced, of training and test examples alike: test accuracy stays at chance.
 
+    Formula: labels drawn uniformly, or the task's own dealt out anew
+    Domain: that of the task whose questions are asked
+    Size: that of the task
+    Source: Zhang et al. 2017 (arXiv 1611.03530); the random task of Nanda et al. 2023 (arXiv 2301.05217)
+
     "random": every label drawn uniformly from all classes, each example by itself (Zhang et al. 2017, arXiv 1611.03530;
     the random task of the code of Nanda et al. 2023). "shuffled": the task's own labels dealt out anew among all
     examples, so that every class is as frequent as before. Both by a generator keyed by `seed` and the kind. To spoil

@@ -18,6 +18,11 @@ from latebloom.tasks.examples import Examples
 class SparseParity:
     """The parity of the first k of n bits, on a finite sample of all 2^n rows of bits.
 
+    Formula: x₁ + … + x_k mod 2
+    Domain: rows of n bits
+    Size: `samples` of 2ⁿ, or fresh ones at every step
+    Source: Barak et al. 2022 (arXiv 2207.08799); Merrill et al. 2023 (arXiv 2303.11873)
+
     The sample has `samples` rows, all different, drawn uniformly by `seed`, in lexicographic order; the split takes the
     training rows from it, so that N of them and M for testing is samples = N + M and split.fraction = N / (N + M). The
     bits are the tokens 0 and 1, the class is the sum of the first k mod 2; which k bits count does not matter but for

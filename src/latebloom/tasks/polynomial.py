@@ -22,8 +22,13 @@ POWER2022 = ("x^2 + y^2", "x^2 + xy + y^2", "x^2 + xy + y^2 + x", "x^3 + xy", "x
 class Polynomial:
     """A polynomial in x, y (and z, if it occurs) mod p, over every pair (or triple): p² (or p³) examples.
 
+    Formula: any polynomial in x, y (and z) with whole coefficients, mod p
+    Domain: all pairs, or triples if z occurs
+    Size: p² or p³ (p = 97: 9409)
+    Source: Power et al. 2022 (arXiv 2201.02177); by them x^3 + xy^2 + y never generalises
+
     Written as "x^3 + xy", "(x + y)*z", "2x^2 - 3": + - * ^ and brackets, a missing * is understood. Any modulus will
-    do, prime or not. Source: Power et al. 2022 (arXiv 2201.02177); by them x^3 + xy^2 + y never generalises.
+    do, prime or not.
 
     Raises:
         ValueError: the formula cannot be read (where, and what was expected), or the table would be too large.

@@ -18,11 +18,15 @@ from latebloom.tasks.examples import Examples
 class SkipTrigrams:
     """Each of `families` has `variants` tokens; one of each family stands somewhere before, and B_i asks for family i.
 
+    Formula: A … B → A: the token of the family that the last token asks for
+    Domain: one token of each family among tokens without meaning
+    Size: `samples` sequences, or fresh ones at every step
+    Source: skip trigrams of Nanda et al. 2023 (arXiv 2301.05217); Elhage et al. 2021
+
     That is the set of skip trigrams A_ij … B_i → A_ij (Elhage et al. 2021, transformer-circuits.pub), families ×
     variants of them: a head has to look from B_i to the tokens of its family and to copy what it finds. The rest of the
     context are tokens without meaning. The fixed sample has `samples` examples, drawn by `seed`; with split.scheme =
-    "fresh" every update draws its own. Source: the skip trigrams of Nanda et al. 2023 (arXiv 2301.05217, appendix),
-    whose saved runs have loss curves with finite data and with data without end but no settings: those are our own.
+    "fresh" every update draws its own. The saved runs of Nanda et al. have no settings: these are our own.
 
     Raises:
         ValueError: the context is too short for one token of each family and the last one.
