@@ -104,6 +104,39 @@ def test_polynomials_of_power(formula):
     assert found == {(x, y): POWER_BY_HAND[formula](x, y) for x in range(97) for y in range(97)}
 
 
+@pytest.mark.parametrize("operation", ["add", "sub", "mul", "div"])
+def test_operations_of_power(operation):
+    found = table(Modular(operation, 97))
+    pairs = itertools.product(range(97), range(operation == "div", 97))
+    if operation == "div":
+        # their code builds the table as (b·c) / b = c
+        assert found == {(b * c % 97, b): c for c in range(97) for b in range(1, 97)}
+        assert len(found) == 9312
+    else:
+        assert found == {(a, b): PLAIN[operation](a, b, 97) for a, b in pairs}
+        assert len(found) == 9409
+
+
+@pytest.mark.parametrize("word", ["ab", "aba^-1", "aba"])
+def test_words_of_power_on_permutations(word):
+    elements = list(itertools.permutations(range(5)))
+    number = {images: i for i, images in enumerate(elements)}
+
+    def first_then(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(b[i] for i in a)
+
+    found = table(GroupMultiplication("S_5", word))
+    assert len(found) == 14_400
+    for (i, j), label in itertools.islice(found.items(), 0, None, 37):
+        a, b = elements[i], elements[j]
+        product = first_then(a, b)
+        if word == "aba":
+            product = first_then(product, a)
+        elif word == "aba^-1":
+            product = first_then(product, tuple(a.index(k) for k in range(5)))
+        assert label == number[product]
+
+
 def test_other_domains_of_power():
     conditional = table(Conditional())
     assert len(conditional) == 9409
