@@ -11,10 +11,10 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c co
 # All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow bench docs lint format clean new-venv
+.PHONY: help demo test test-slow test-cluster bench docs lint format clean new-venv
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12   the interpreter to set up with (3.11 or newer; default: python3)"
 	@echo "  TORCH_INDEX=cpu     take PyTorch's CPU build (Linux without a GPU: spares gigabytes of CUDA)"
@@ -27,6 +27,9 @@ test: lint ## Check all that CI checks: lint, types, tests
 
 test-slow: .venv/.installed-dev ## Run the long training runs and kill tests
 	@$(BIN)/pytest -m slow
+
+test-cluster: .venv/.installed-cluster ## Run a sweep on a two-node Ray cluster that loses a node
+	@$(BIN)/pytest -m cluster
 
 bench: .venv/.installed ## Measure the training speed on this machine
 	@$(BIN)/python benchmarks/training.py
@@ -65,7 +68,8 @@ clean: ## Remove .venv, caches and built documentation; never runs/
 .venv/.installed:      EXTRAS =
 .venv/.installed-dev:  EXTRAS = [test,lint]
 .venv/.installed-docs: EXTRAS = [docs]
-.venv/.installed .venv/.installed-dev .venv/.installed-docs: .venv/pyvenv.cfg pyproject.toml constraints.txt
+.venv/.installed-cluster: EXTRAS = [test,cluster]
+.venv/.installed .venv/.installed-dev .venv/.installed-docs .venv/.installed-cluster: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "setting up .venv for latebloom$(EXTRAS) (once, about a minute and the download)"
 	@[ -z "$(TORCH_INDEX)" ] || $(PIP_INSTALL) --index-url https://download.pytorch.org/whl/$(TORCH_INDEX) torch
 	@$(PIP_INSTALL) -e '.$(EXTRAS)'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +18,7 @@ from latebloom.process import cores, prepare_process
 if TYPE_CHECKING:
     from latebloom.studies.estimate import Estimate
     from latebloom.studies.expand import Plan
+    from latebloom.studies.pool import Engine
     from latebloom.studies.sweep import Standing
 
 
@@ -35,8 +38,10 @@ def sweep(
     address: Annotated[
         str | None, Parameter(help="of the Ray cluster, host:port or auto [default: one is started here]")
     ] = None,
-    workers: Annotated[int | None, Parameter(help="runs at a time [default: one for each core]")] = None,
-    gpus: Annotated[float, Parameter(help="share of a GPU that a run takes in a Ray cluster")] = 0.0,
+    workers: Annotated[int | None, Parameter(help="tasks at a time [default: one for each core; on cuda 1]")] = None,
+    gpus: Annotated[
+        float | None, Parameter(help="share of a GPU that a task takes in a Ray cluster [default: 1 on cuda, else 0]")
+    ] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="only say how much there is to do")] = False,
     retry_failed: Annotated[bool, Parameter(negative="", help="try runs again that have failed")] = False,
     quiet: Annotated[bool, Parameter(negative="", help="print only what went wrong")] = False,
@@ -51,8 +56,10 @@ def sweep(
     """
     if workers is not None and not 1 <= workers <= 4096:
         raise LatebloomError(f"--workers: expected a number from 1 to 4096, got {workers}")
-    if engine == "local" and (address or gpus):
+    if engine == "local" and (address is not None or gpus is not None):
         raise LatebloomError("--address and --gpus are for --engine ray")
+    if gpus is not None and not 0 <= gpus <= 64:
+        raise LatebloomError(f"--gpus: expected a share from 0 to 64, got {gpus:g}")
     prepare_process()
     from latebloom.studies.expand import plan_of
     from latebloom.studies.sweep import finished
@@ -60,15 +67,20 @@ def sweep(
     plan = plan_of(study)
     done = set(finished(plan, runs))
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, emoji=False)
-    count = workers or cores()
+    cuda = any(spec.device == "cuda" for spec in plan.specs.values())
+    # one process has the whole device: several would only wait for each other
+    count = workers or (1 if cuda else cores())
     if dry_run:
         _dry_run(plan, [spec for run, spec in plan.specs.items() if run not in done], count, console, as_json)
         return
     title = f"{plan.file.name}: {len(plan.specs):,} runs" + (f", {len(done):,} already done" if done else "")
     console.print(title, highlight=False)
     if engine == "ray":
-        raise LatebloomError("not yet")
-    standing, failures = _train(plan, runs, count, console, title, retry_failed)
+        share = gpus if gpus is not None else float(cuda)
+        made = partial(_cluster, address, share, workers)
+    else:
+        made = partial(_pool, count)
+    standing, failures = _train(plan, runs, made, console, title, retry_failed)
     folder = runs / plan.file.name
     if as_json:
         print_json(
@@ -86,9 +98,8 @@ def sweep(
 
 
 def _train(
-    plan: Plan, runs: Path, workers: int, console: Console, title: str, retry_failed: bool
+    plan: Plan, runs: Path, engine: Callable[[Path], Engine], console: Console, title: str, retry_failed: bool
 ) -> tuple[Standing, dict[str, str]]:
-    from latebloom.studies.pool import LocalPool
     from latebloom.studies.sweep import run_sweep
     from latebloom.views.sweep import SweepDisplay, best_line
 
@@ -96,7 +107,7 @@ def _train(
         standing, failures = run_sweep(
             plan,
             runs,
-            lambda folder: LocalPool(workers, folder / "workers.log"),
+            engine,
             retry_failed=retry_failed,
             watch=display,
             interrupted=interrupts.asked,
@@ -104,6 +115,18 @@ def _train(
     if standing.best:
         console.print(best_line(standing), highlight=False)
     return standing, failures
+
+
+def _pool(workers: int, folder: Path) -> Engine:
+    from latebloom.studies.pool import LocalPool
+
+    return LocalPool(workers, folder / "workers.log")
+
+
+def _cluster(address: str | None, gpus: float, most: int | None, folder: Path) -> Engine:
+    from latebloom.studies.cluster import RayCluster
+
+    return RayCluster(address, gpus, most)
 
 
 def _facts(standing: Standing) -> dict[str, Any]:
