@@ -100,10 +100,12 @@ def sweep(
 def _train(
     plan: Plan, runs: Path, engine: Callable[[Path], Engine], console: Console, title: str, retry_failed: bool
 ) -> tuple[Standing, dict[str, str]]:
+    from latebloom.studies.expand import described
     from latebloom.studies.sweep import run_sweep
     from latebloom.views.sweep import SweepDisplay, best_line
 
-    with Interrupts() as interrupts, SweepDisplay(console, title) as display:
+    labels = {run.id: f"{described(run.cell)}, seed {run.seed}" for run in plan.file.runs}
+    with Interrupts() as interrupts, SweepDisplay(console, title, labels) as display:
         standing, failures = run_sweep(
             plan,
             runs,

@@ -85,10 +85,11 @@ class SweepDisplay:
     Args:
         console: where to; a live display if it is a terminal, else plain lines.
         title: the study.
+        labels: what runs are called, by their ids.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
+    def __init__(self, console: Console, title: str, labels: dict[str, str]) -> None:
+        self.console, self.title, self.labels = console, title, labels
         self._bar = Progress(
             TextColumn("{task.completed:,.0f} of {task.total:,.0f} runs"),
             BarColumn(bar_width=None),
@@ -115,12 +116,25 @@ class SweepDisplay:
         """Shows where the sweep stands."""
         if self._live:
             self._bar.update(self._task, total=state.total, completed=state.done, rest=_rest(state))
-            self._live.update(Group(Text(self.title, style="bold"), self._bar, _running(state), Text(best_line(state))))
+            self._live.update(
+                Group(Text(self.title, style="bold"), self._bar, self._running(state), Text(best_line(state)))
+            )
         elif time.monotonic() - self._said >= PLAIN_EVERY:
             line = f"{state.done:,} of {state.total:,} runs done, {len(state.running)} running, {_rest(state)}"
             if line != self._line:
                 self.console.print(line, highlight=False)
             self._said, self._line = time.monotonic(), line
+
+    def _running(self, state: SweepState) -> Table:
+        table = Table(box=None, padding=(0, 2))
+        for head in ("running", "step", "test accuracy"):
+            table.add_column(head, justify="left" if head == "running" else "right")
+        for run, (step, steps, accuracy) in list(state.running.items())[:SHOWN]:
+            label, seen = self.labels.get(run, run), "" if accuracy is None else f"{accuracy:.1%}"
+            table.add_row(label, f"{step:,} of {steps:,}", seen)
+        if len(state.running) > SHOWN:
+            table.add_row(f"and {len(state.running) - SHOWN} more", "", "")
+        return table
 
 
 def _rest(state: SweepState) -> str:
@@ -128,17 +142,6 @@ def _rest(state: SweepState) -> str:
     parts += [f"{state.elsewhere:,} in other processes"] if state.elsewhere else []
     parts.append(f"{duration(int(state.left_s))} left" if state.left_s is not None else "time left not known yet")
     return ", ".join(parts)
-
-
-def _running(state: SweepState) -> Table:
-    table = Table(box=None, padding=(0, 2))
-    for head in ("running", "step", "test accuracy"):
-        table.add_column(head, justify="left" if head == "running" else "right")
-    for run, (step, steps, accuracy) in list(state.running.items())[:SHOWN]:
-        table.add_row(run, f"{step:,} of {steps:,}", "" if accuracy is None else f"{accuracy:.1%}")
-    if len(state.running) > SHOWN:
-        table.add_row(f"and {len(state.running) - SHOWN} more", "", "")
-    return table
 
 
 def best_line(state: SweepState) -> str:
