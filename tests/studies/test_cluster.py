@@ -34,6 +34,14 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch):
         RayCluster(None)
 
 
+@pytest.mark.cluster
+def test_no_cluster_at_that_address():
+    pytest.importorskip("ray")
+    for address in ("127.0.0.1:9", "127.0.0.1:port"):
+        with pytest.raises(LatebloomError, match=f"there is no Ray cluster at {address}"):
+            RayCluster(address)
+
+
 @pytest.fixture
 def plan(tmp_path) -> Plan:
     (tmp_path / "grid.toml").write_text(STUDY, "utf-8")

@@ -7,6 +7,7 @@ by the queue, so a run whose worker or node has died is taken up again from its 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,11 +47,11 @@ class RayCluster:
         self._ours = not self._ray.is_initialized()
         if self._ours:
             try:
-                self._ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise LatebloomError(
-                    f"there is no Ray cluster at {address or 'this machine'} ({error}): see `ray start --head`"
-                ) from error
+                _reach(address)
+                self._ray.init(address=address, log_to_driver=False, logging_level="error")
+            except (OSError, ValueError, RuntimeError) as error:
+                where = f"at {address}" if address else "on this machine"
+                raise LatebloomError(f"there is no Ray cluster {where} ({error}): see `ray start --head`") from error
         self._gpus, self._most = gpus, most
         self._remote = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_train)
         self._tasks: dict[Any, Task] = {}
@@ -127,6 +128,18 @@ class RayCluster:
             raise LatebloomError(
                 f"the Ray cluster has gone ({error}): finished runs are safe, and the same command goes on from there"
             ) from error
+
+
+def _reach(address: str | None) -> None:
+    """Asks at the door: Ray itself would wait for minutes, and then end the process.
+
+    Raises:
+        OSError: nobody is there.
+        ValueError: this is no address.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _train(data: dict[str, Any]) -> list[dict[str, Any]]:

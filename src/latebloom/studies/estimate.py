@@ -25,7 +25,7 @@ MOST_TRIED = 5
 STARTING = 0.3
 """Seconds to set up, store and finish one run (measured for small networks)."""
 
-FIXED_BYTES = 60_000
+FIXED_BYTES = 45_000
 """Of a run's folder beside its checkpoints and numbers: spec, provenance, manifest, metadata of arrays (measured)."""
 
 
