@@ -67,6 +67,10 @@ MODELS: dict[str, tuple[type, dict[str, Any]]] = {
     "all biases": (Transformer, SMALL | {"biases": "all"}),
     "uniform attention": (Transformer, SMALL | {"softmax_share": 0.0}),
     "half uniform, sees all": (Transformer, SMALL | {"softmax_share": 0.5, "causal": False, "biases": "all"}),
+    "scaled, no biases, no positions": (
+        Transformer,
+        SMALL | {"output_scale": 3.0, "biases": "none", "positions": "none", "softmax_share": 0.3},
+    ),
     "tied": (Transformer, SMALL | {"tied": True}),
     "power": (
         Transformer,

@@ -10,24 +10,13 @@ import torch
 from torch import Tensor
 
 import cases
-from latebloom.models import MLP, MODELS, Model, Transformer, initial_params
+from latebloom.models import MLP, MODELS, Transformer
 from latebloom.tasks import Examples
+from models_at_random import float64_params
 
 TOLERANCE = 1e-10
 
 PAIRS = [(model, task) for model in cases.MODELS for task in ("add", "add, a b", "div", "add mod 2")]
-
-
-def float64_params(model: Model) -> dict[str, Tensor]:
-    """Parameters with every bias and gain away from its start, so that none can be forgotten."""
-    generator = torch.Generator().manual_seed(1)
-    drawn = initial_params(model.tensors(), "normal", 0)
-    return {
-        name: (tensor.double() + 0.3 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64))
-        .detach()
-        .requires_grad_()
-        for name, tensor in drawn.items()
-    }
 
 
 def parts(examples: Examples) -> dict[str, Examples]:

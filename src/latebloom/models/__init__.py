@@ -3,7 +3,7 @@
 from latebloom.models.initial import NAMED as INIT_SCHEMES
 from latebloom.models.initial import check_scheme, initial_params, keyed_generator
 from latebloom.models.mlp import MLP
-from latebloom.models.tensors import Edit, Model, Traced, Weight, keep
+from latebloom.models.tensors import Edit, Graded, LossGradient, Model, Traced, Weight, keep
 from latebloom.models.transformer import Transformer
 
 MODELS: dict[str, type] = {"mlp": MLP, "transformer": Transformer}
@@ -13,6 +13,8 @@ __all__ = [
     "MLP",
     "MODELS",
     "Edit",
+    "Graded",
+    "LossGradient",
     "Model",
     "Traced",
     "Transformer",

@@ -67,6 +67,30 @@ def bag(
     return _Gather.apply(table, weights, entries)  # pyright: ignore[reportReturnType]
 
 
+def gathered(
+    table: Float[Tensor, "row width"], weights: Float[Tensor, "batch term"], entries: Entries, part: slice
+) -> Float[Tensor, "part width"]:
+    """`bag` of some of the sums, without autograd."""
+    terms = entries.rows.shape[1]
+    flat, count = entries.flat[part.start * terms : part.stop * terms], part.stop - part.start
+    chosen = weights[part].reshape(-1)
+    return torch.embedding_bag(table, flat, entries.offsets[:count], False, 0, False, chosen)[0]
+
+
+def spread(
+    sums: Float[Tensor, "batch width"], weights: Float[Tensor, "batch term"], entries: Entries
+) -> Float[Tensor, "row width"]:
+    """The transpose of `bag`, the gradient of its table."""
+    return _Spread.apply(sums, weights, entries)  # pyright: ignore[reportReturnType]
+
+
+def products(
+    sums: Float[Tensor, "batch width"], table: Float[Tensor, "row width"], entries: Entries
+) -> Float[Tensor, "batch term"]:
+    """y_b · table[rows_bj]: the gradient of the weights of `bag`."""
+    return _Products.apply(sums, table, entries)  # pyright: ignore[reportReturnType]
+
+
 class _Gather(torch.autograd.Function):
     """Sums over the terms of each example."""
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latebloom.axes import Params
+from latebloom.axes import Grads, Params
 from latebloom.tasks import Examples
 
 Role = Literal["embedding", "position", "weight", "unembedding", "bias", "gain", "shift"]
@@ -76,5 +76,24 @@ class Traced(Protocol):
         """Logits by the fast path, and activations at the last position by their TransformerLens names.
 
         `blocks.i.mlp.hook_pre`, `hook_post`: (batch, neuron); `blocks.i.attn.hook_pattern`: (batch, head, position).
+        """
+        ...
+
+
+LossGradient = Callable[[Tensor, Tensor], Tensor]
+"""The gradient of Σ over examples of the loss with respect to their logits, from logits (batch, class) and labels.
+
+A new tensor in the precision of the loss, which the caller may change."""
+
+
+@runtime_checkable
+class Graded(Protocol):
+    """A model that can take the gradient of a loss in fewer passes than autograd."""
+
+    def gradients(self, params: Params, examples: Examples, loss_gradient: LossGradient) -> Grads | None:
+        """∇ of the mean loss over `examples`, equal to autograd's through `logits` up to rounding.
+
+        None where this network or these examples are not among those that it was written for. What it needs to know
+        of the examples it keeps in their memo: it pays where the same examples come again.
         """
         ...

@@ -11,10 +11,11 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from latebloom.axes import Params
+from latebloom.axes import Grads, Params
 from latebloom.models.activations import ACTIVATIONS, Activation
 from latebloom.models.rotary import rotations, turned
-from latebloom.models.tensors import Edit, Weight, keep
+from latebloom.models.tensors import Edit, LossGradient, Weight, keep
+from latebloom.models.transformer_gradients import handles, transformer_gradients
 from latebloom.models.transformer_rows import normalised, transformer_logits, transformer_traced
 from latebloom.tasks import Examples
 
@@ -159,6 +160,10 @@ class Transformer:
         if self.answers > 1:
             return self.logits(params, examples), {}
         return transformer_traced(self, params, examples)
+
+    def gradients(self, params: Params, examples: Examples, loss_gradient: LossGradient) -> Grads | None:
+        """∇ of the mean loss, written out for the commonest networks: see `transformer_gradients`."""
+        return transformer_gradients(self, params, examples, loss_gradient) if handles(self, examples) else None
 
     def apply(
         self, params: Params, tokens: Int[Tensor, "batch position"], edit: Edit = keep

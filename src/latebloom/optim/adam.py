@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -70,16 +70,28 @@ def adamw_step(grads: Grads, state: State, params: Params, hyper: Hyper) -> tupl
 
 
 def _step(grads: Grads, state: State, params: Params, hyper: Hyper, keep: Tensor | None) -> tuple[Params, State]:
-    """The moments' step on `keep`·w; scalars stay float64 whatever the weights are."""
+    """The moments' step on `keep`·w, all tensors as one; scalars stay float64 whatever the weights are."""
     count = state["count"] + 1
     size = hyper["lr"] / (1 - hyper["beta1"] ** count)
     root = (1 - hyper["beta2"] ** count).sqrt()
-    new: dict[str, Any] = {"count": count, "m": {}, "v": {}}
-    moved: Params = {}
-    for name, grad in grads.items():
-        m = state["m"][name] * hyper["beta1"] + grad * (1 - hyper["beta1"])
-        v = state["v"][name] * hyper["beta2"] + grad * grad * (1 - hyper["beta2"])
-        kept = params[name] if keep is None else params[name] * keep
-        moved[name] = kept - m / (v.sqrt() / root + hyper["eps"]) * size
-        new["m"][name], new["v"][name] = m, v
-    return moved, new
+    if not grads:
+        return {}, {"count": count, "m": {}, "v": {}}
+    names = list(grads)
+    grad, m, v, w = (_flat(part, names) for part in (grads, state["m"], state["v"], params))
+    m = m * hyper["beta1"] + grad * (1 - hyper["beta1"])
+    v = v * hyper["beta2"] + grad * grad * (1 - hyper["beta2"])
+    kept = w if keep is None else w * keep
+    moved = kept - m / (v.sqrt() / root + hyper["eps"]) * size
+    return _apart(moved, params, names), {"count": count} | {
+        k: _apart(x, params, names) for k, x in zip("mv", (m, v), strict=True)
+    }
+
+
+def _flat(tensors: Params, names: list[str]) -> Tensor:
+    # a network has a dozen small tensors, and each operation costs as much for one of them as for all
+    return torch.cat([tensors[name].reshape(-1) for name in names])
+
+
+def _apart(flat: Tensor, like: Params, names: list[str]) -> Params:
+    parts = flat.split([like[name].numel() for name in names])
+    return {name: part.view(like[name].shape) for name, part in zip(names, parts, strict=True)}

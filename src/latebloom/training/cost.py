@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from latebloom.training.loop import batch_of, gradients
+from latebloom.training.loop import batch_of, gradients_by_autograd
 from latebloom.training.setup import Setup
 
 
@@ -15,5 +15,5 @@ def multiply_adds(setup: Setup) -> int:
     """
     examples = batch_of(setup, 0)
     with FlopCounterMode(display=False) as counter:
-        gradients(setup, setup.initial_state().params, examples)
+        gradients_by_autograd(setup, setup.initial_state().params, examples)
     return counter.get_total_flops() // 2

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from latebloom.models import LossGradient
 from latebloom.spec import Loss
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -53,3 +54,21 @@ def loss_of(spec: Loss) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of (logits, labels) that a spec names, in its precision; several answers an example count alike."""
     loss, dtype = LOSSES[spec.name], DTYPES[spec.precision]
     return lambda logits, labels: loss(logits.to(dtype), labels.flatten())
+
+
+def loss_gradient_of(spec: Loss) -> LossGradient:
+    """∇ by the logits of the sum over examples of a spec's loss, a new tensor in the precision of the loss."""
+    loss, dtype = LOSSES[spec.name], DTYPES[spec.precision]
+
+    def by_autograd(logits: Tensor, labels: Tensor) -> Tensor:
+        with torch.enable_grad():
+            z = logits.detach().to(dtype).requires_grad_()
+            return torch.autograd.grad(loss(z, labels) * len(labels), z)[0]
+
+    def of_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+        """softmax(z) − one-hot: what autograd finds, with one exponential instead of two."""
+        found = torch.softmax(logits, dim=-1, dtype=dtype)
+        found[torch.arange(len(labels), device=labels.device), labels] -= 1
+        return found
+
+    return of_cross_entropy if loss is cross_entropy else by_autograd

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from latebloom.axes import Params
 from latebloom.errors import LatebloomError
-from latebloom.models import Model, initial_params
+from latebloom.models import LossGradient, Model, initial_params
 from latebloom.optim import GradientRule, Optimiser
 from latebloom.spec import RunSpec
 from latebloom.tasks import Examples, Task
 from latebloom.training.labels import corrupt
-from latebloom.training.losses import DTYPES, loss_of
+from latebloom.training.losses import DTYPES, loss_gradient_of, loss_of
 from latebloom.training.splits import split
 from latebloom.training.state import TrainState
 
@@ -29,6 +29,7 @@ class Setup:
     Attributes:
         rule: what the optimiser is given for the gradient.
         loss: the training loss of (logits, labels), penalties left out.
+        loss_gradient: its gradient by the logits, summed over the examples.
         examples: all examples of the task, in its order.
         train: the training examples, which share the distinct values of `examples`.
         train_index: where they stand in `examples`, ascending, shape (train).
@@ -43,6 +44,7 @@ class Setup:
     optimiser: Optimiser
     rule: GradientRule
     loss: Callable[[Tensor, Tensor], Tensor]
+    loss_gradient: LossGradient
     examples: Examples
     train: Examples
     train_index: Int[Tensor, " train"]
@@ -72,6 +74,7 @@ class Setup:
             spec.build_optimiser(),
             spec.build_gradient_rule(),
             loss_of(spec.loss),
+            loss_gradient_of(spec.loss),
             examples,
             examples.take(train_index),
             train_index,
