@@ -109,7 +109,7 @@ function drawOne(host, measure, at) {
     root.append(svg("line", { x1: LEFT, x2: width - 8, y1: scale.at(v), y2: scale.at(v), class: "grid" }));
     label(words, LEFT - 6, scale.at(v) + 4, "end");
   }
-  for (const [v, words] of across.ticks) label(words, across.at(v), height - BOTTOM + 16, "middle");
+  for (const [v, words] of across.ticks) label(words, across.at(v), height - BOTTOM + 16, across.at(v) > width - 30 ? "end" : "middle");
   root.append(svg("line", { x1: LEFT, x2: width - 8, y1: height - BOTTOM, y2: height - BOTTOM, class: "axis" }));
   const align = query().get("align");
   label(align ? `training steps after ${align}` : "training step", width - 8, height - 3, "end");
