@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from latebloom.measures import MEASURES
-from latebloom.models import MLP, Model, Transformer
+from latebloom.models import MLP, Bilinear, Model, Transformer
 from latebloom.optim import (
     SAM,
     SGD,
@@ -90,6 +90,9 @@ MODELS: dict[str, tuple[type, dict[str, Any]]] = {
     ),
     "rotary": (Transformer, SMALL | {"positions": "rotary", "biases": "all"}),
     "no positions, quadratic": (Transformer, SMALL | {"positions": "none", "activation": "quadratic"}),
+    "bilinear in its MLP": (Transformer, SMALL | {"gated": True, "activation": "identity"}),
+    "bilinear": (Bilinear, {"d_hidden": 10, "output_scale": 2.0}),
+    "mlp, linear": (MLP, {"embedding": "sum", "d_model": 6, "widths": (12,), "activation": "identity"}),
     "mlp, quadratic": (MLP, {"embedding": "one-hot", "widths": (12,), "activation": "quadratic", "biases": False}),
     "mlp, silu, scaled": (MLP, {"d_model": 6, "widths": (12,), "activation": "silu", "output_scale": 3.0}),
     "mlp, concatenate": (MLP, {"d_model": 6, "widths": (12, 10)}),
@@ -119,8 +122,11 @@ MEASURE_NAMES = [measure.name for measure in MEASURES]
 
 
 def suits(model_name: str, task_name: str) -> bool:
-    """Whether a model can be asked for as many answers as a task asks for."""
-    return answers_of(TASKS[task_name]) == 1 or MODELS[model_name][0] is Transformer
+    """Whether a model reads as many tokens, and gives as many answers, as a task has."""
+    cls, task = MODELS[model_name][0], TASKS[task_name]
+    if cls is Bilinear:
+        return task.examples().tokens.shape[1] == 2
+    return answers_of(task) == 1 or cls is Transformer
 
 
 def model_for(name: str, task: Task) -> Model:

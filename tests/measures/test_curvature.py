@@ -14,7 +14,7 @@ from latebloom.measures.alignment import alignment_by_block, alignment_by_tensor
 from latebloom.measures.curvature import GaussNewton, Hessian, Precision, cast, criterion_of, flat, loss_of, parts
 from latebloom.measures.lanczos import extremes, lanczos, quadrature
 from latebloom.measures.sketch import gaussian, rademacher
-from latebloom.models import MLP, initial_params
+from latebloom.models import MLP, Bilinear, initial_params
 from latebloom.tasks import Modular
 from latebloom.training.losses import LOSSES, cross_entropy
 
@@ -24,7 +24,9 @@ def case(name: str, loss: str = "cross-entropy") -> tuple[Subject, dict[str, Ten
     """A row of the list of models made as small as its kind allows, with weights that are not small."""
     task = Modular("add", 5, "a b")
     model: Any = cases.model_for(name, task)
-    if isinstance(model, MLP):
+    if isinstance(model, Bilinear):
+        model = dataclasses.replace(model, d_hidden=4)
+    elif isinstance(model, MLP):
         model = dataclasses.replace(model, d_model=3, widths=(4,) * len(model.widths))
     else:
         width = model.n_heads * (2 if model.n_heads < 3 else 1)

@@ -37,7 +37,7 @@ def probe(task_name: str = "add", model_name: str = "nanda", scale: float = 3.0)
 # each task with some networks, each network with some tasks; the costly measures with a few of both
 PAIRS = sorted(
     {(t, m) for t in cases.TASKS for m in ("nanda", "mlp, one-hot") if cases.suits(m, t)}
-    | {("add", m) for m in cases.MODELS}
+    | {("add" if cases.suits(m, "add") else "add, a b", m) for m in cases.MODELS}
 )
 FEW = {("add", "nanda"), ("sub", "mlp, concatenate"), ("add", "mlp, one-hot"), ("add", "pre-norm"), ("mul", "nanda")}
 

@@ -22,7 +22,12 @@ Size = Annotated[int, Field(ge=1, le=65536)]
 
 @dataclass(frozen=True)
 class MLP:
-    """Hidden layers `blocks.i.mlp` (W_in, b_in, hook_pre, hook_post) and an unembedding (W_U, b_U)."""
+    """Hidden layers `blocks.i.mlp` (W_in, b_in, hook_pre, hook_post) and an unembedding (W_U, b_U).
+
+    Formula: h₀ = the tokens' embeddings or one-hot codes, h_i = φ(h_{i−1} W_in + b_in), z = α (h_L W_U + b_U)
+    Size: tokens·d_model for W_E, Σ_i (m_{i−1} + 1)·m_i + (m_L + 1)·classes, m₀ = n_ctx·d_model (sum: d_model)
+    Source: Rumelhart et al. 1986; φ = x² on one-hot codes: Gromov 2023 (arXiv 2301.02679)
+    """
 
     d_vocab: Annotated[Size, Field(description="tokens that can be read (from the task)")]
     n_ctx: Annotated[Size, Field(description="tokens of one example (from the task)")]
@@ -37,7 +42,7 @@ class MLP:
     widths: Annotated[
         tuple[Size, ...], Field(min_length=1, max_length=32, description="hidden units of each layer")
     ] = (256,)
-    activation: Annotated[Activation, Field(description="the non-linearity (quadratic: x²)")] = "relu"
+    activation: Annotated[Activation, Field(description="the non-linearity φ (quadratic: x²)")] = "relu"
     biases: Annotated[bool, Field(description="biases of every linear map")] = True
     output_scale: Annotated[
         float,

@@ -26,6 +26,10 @@ Size = Annotated[int, Field(ge=1, le=65536)]
 class Transformer:
     """Blocks of attention and MLP on a residual stream (Elhage et al. 2021; Nanda et al. 2023 for the defaults).
 
+    Formula: x ← x + Σ_h softmax(x W_Q (x W_K)ᵀ/√d_head) x W_V W_O, x ← x + φ(x W_in + b_in) W_out + b_out, z = x W_U
+    Size: n_layers·(4d² + 2dm + m + d) + d·(tokens + n_ctx + classes) numbers by default, d = d_model, m = d_mlp
+    Source: Vaswani et al. 2017 (arXiv 1706.03762); defaults: Nanda et al. 2023 (arXiv 2301.05217)
+
     Raises:
         ValueError: n_heads does not divide d_model.
     """
@@ -39,9 +43,9 @@ class Transformer:
     d_mlp: Annotated[int, Field(ge=0, le=65536, description="hidden units of each MLP; 0 = attention only, no MLP")] = (
         512
     )
-    activation: Annotated[Activation, Field(description="the MLP's non-linearity (quadratic: x²)")] = "relu"
+    activation: Annotated[Activation, Field(description="the MLP's non-linearity φ (quadratic: x²)")] = "relu"
     gated: Annotated[
-        bool, Field(description="gated MLP: the non-linearity of W_gate's output times W_in's (Shazeer 2020)")
+        bool, Field(description="gated MLP: φ of W_gate's output times W_in's (Shazeer 2020; φ = identity: bilinear)")
     ] = False
     norm: Annotated[
         Literal["none", "pre", "post"],

@@ -17,7 +17,12 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam; `weight_decay` is coupled: λw is added to the gradient and passes through the moments (L2 in the loss)."""
+    """Adam; `weight_decay` is coupled: λw is added to the gradient and passes through the moments (L2 in the loss).
+
+    Formula: g ← g + λw; m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − η (m/(1 − β₁ᵗ))/(√(v/(1 − β₂ᵗ)) + ε)
+    Size: two numbers for each of the network's
+    Source: Kingma & Ba 2014 (arXiv 1412.6980)
+    """
 
     lr: Annotated[float, Field(ge=0, le=100, description="learning rate η, per update")] = 1e-3
     beta1: Annotated[Rate, Field(description="decay of the mean of gradients")] = 0.9
@@ -38,7 +43,12 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """Adam with decoupled decay: w ← (1 − ηλ)w before the step, on every parameter, biases included."""
+    """Adam with decoupled decay: w ← (1 − ηλ)w before the step, on every parameter, biases included.
+
+    Formula: m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← (1 − ηλ)w − η (m/(1 − β₁ᵗ))/(√(v/(1 − β₂ᵗ)) + ε)
+    Size: two numbers for each of the network's
+    Source: Loshchilov & Hutter 2017 (arXiv 1711.05101)
+    """
 
     lr: Annotated[float, Field(ge=0, le=100, description="learning rate η, per update")] = 1e-3
     beta1: Annotated[Rate, Field(description="decay of the mean of gradients")] = 0.9

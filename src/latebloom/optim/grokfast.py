@@ -18,7 +18,12 @@ from latebloom.optim.contract import Gradient, Hyper, State
 
 @dataclass(frozen=True)
 class GrokfastEMA:
-    """Grokfast-EMA: μ ← αμ + (1 − α)g, ĝ = g + λμ; μ starts as the first gradient, as in the authors' code."""
+    """Grokfast-EMA: the gradient and its running mean, which starts as the first gradient, as in the authors' code.
+
+    Formula: μ ← αμ + (1 − α)g, ĝ = g + λμ
+    Size: one number for each of the network's
+    Source: Lee et al. 2024 (arXiv 2405.20233) and its code
+    """
 
     alpha: Annotated[float, Field(ge=0, lt=1, description="α, decay of the mean")] = 0.98
     lamb: Annotated[float, Field(ge=0, le=1e4, description="λ, weight of the mean")] = 2.0
@@ -43,7 +48,12 @@ class GrokfastEMA:
 
 @dataclass(frozen=True)
 class GrokfastMA:
-    """Grokfast-MA: ĝ = g + λ·mean of the last w gradients, once there are w of them (keeps all w in memory)."""
+    """Grokfast-MA: the gradient and the mean of the last w, once there are w of them.
+
+    Formula: ĝ_t = g_t + λ·(g_t + g_{t−1} + … + g_{t−w+1})/w; ĝ_t = g_t while t < w
+    Size: w numbers for each of the network's
+    Source: Lee et al. 2024 (arXiv 2405.20233) and its code
+    """
 
     window: Annotated[int, Field(ge=1, le=10_000, description="w, gradients in the mean")] = 100
     lamb: Annotated[float, Field(ge=0, le=1e4, description="λ, weight of the mean")] = 5.0
@@ -57,7 +67,7 @@ class GrokfastMA:
         }
 
     def direction(self, gradient: Gradient, state: State, params: Params, hyper: Hyper) -> tuple[Grads, State]:
-        """G + λ·mean; the ring's places are filled one after the other."""
+        """Adds λ·mean; the ring's places are filled one after the other."""
         grads = gradient(params)
         count = state["count"]
         place = (count % self.window).long()

@@ -30,7 +30,12 @@ ITERATIONS = 5
 
 @dataclass(frozen=True)
 class Muon:
-    """Muon on hidden matrices (per head for attention's), AdamW on embeddings, unembedding, biases and gains."""
+    """Muon on hidden matrices (per head for attention's), AdamW on embeddings, unembedding, biases and gains.
+
+    Formula: b ← μb + g, u = g + μb, w ← (1 − ηλ)w − η √max(1, outputs/inputs) NS₅(u/‖u‖); elsewhere AdamW's
+    Size: one number for each of a hidden matrix's, two for each of the rest
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", and its code
+    """
 
     lr: Annotated[float, Field(ge=0, le=100, description="learning rate η of the matrices")] = 0.02
     momentum: Annotated[float, Field(ge=0, lt=1, description="μ, of the matrices")] = 0.95

@@ -15,7 +15,12 @@ from latebloom.optim.contract import Gradient, Hyper, State
 
 @dataclass(frozen=True)
 class OrthoGrad:
-    """⊥Grad: g − (wᵀg/wᵀw) w, so that no step only scales the logits (naive loss minimisation)."""
+    """⊥Grad: the gradient across the weights, so that no step only scales the logits (naive loss minimisation).
+
+    Formula: ĝ = g − (wᵀg/wᵀw) w; over tensor: ĝ·‖g‖/‖ĝ‖ for each
+    Size: nothing is kept
+    Source: Prieto et al. 2025 (arXiv 2501.04697), and for `tensor` its code
+    """
 
     over: Annotated[
         Literal["all", "tensor"],

@@ -10,7 +10,12 @@ from latebloom.optim.contract import Gradient, Hyper, State
 
 @dataclass(frozen=True)
 class Plain:
-    """The gradient as it is."""
+    """The gradient as it is.
+
+    Formula: ĝ = ∇L
+    Size: nothing is kept
+    Source: Cauchy 1847
+    """
 
     def init(self, params: Params) -> State:
         """Nothing to remember."""

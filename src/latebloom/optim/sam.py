@@ -14,7 +14,12 @@ from latebloom.optim.contract import Gradient, Hyper, State
 
 @dataclass(frozen=True)
 class SAM:
-    """SAM: the gradient at w + ρ g/‖g‖, one step uphill; costs two gradients a step."""
+    """SAM: the gradient one step uphill; costs two gradients a step.
+
+    Formula: ĝ = ∇L(w + ρ ∇L(w)/‖∇L(w)‖), the norm over all parameters
+    Size: nothing is kept
+    Source: Foret et al. 2020 (arXiv 2010.01412)
+    """
 
     rho: Annotated[float, Field(ge=0, le=100, description="ρ, length of the step uphill, over all parameters")] = 0.05
 

@@ -14,7 +14,12 @@ from latebloom.optim.contract import Hyper, State
 
 @dataclass(frozen=True)
 class SGD:
-    """SGD with heavy-ball momentum; `weight_decay` is coupled (L2 in the loss): λw is added to the gradient."""
+    """SGD with heavy-ball momentum; `weight_decay` is coupled (L2 in the loss): λw is added to the gradient.
+
+    Formula: b ← μb + g + λw, w ← w − ηb
+    Size: one number for each of the network's
+    Source: Polyak 1964; Sutskever et al. 2013 (ICML); as `torch.optim.SGD` has it
+    """
 
     lr: Annotated[float, Field(ge=0, le=1e4, description="learning rate η, per update")] = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1, description="μ: b ← μb + g, w ← w − ηb")] = 0.0
