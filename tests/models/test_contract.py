@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 import cases
-from latebloom.models import MLP, MODELS, Bilinear, Transformer
+from latebloom.models import MLP, MODELS, Bilinear, Transformer, initial_params
 from latebloom.tasks import Examples
 from models_at_random import float64_params
 
@@ -195,3 +196,45 @@ def test_published_sizes():
     inner = {name: w for name, w in power.tensors().items() if name.startswith("blocks.")}
     # facts.md counts 2·(4·128² + 2·128·512 + 2·256): weights, and two LayerNorms of 256 numbers a block
     assert sum(torch.Size(w.shape).numel() for w in inner.values()) == 394_240
+
+
+def test_sizes_are_those_that_the_records_state():
+    tasks, ctx, classes, d, m = 40, 3, 31, 24, 56
+
+    def size(model) -> int:
+        return sum(torch.Size(weight.shape).numel() for weight in model.tensors().values())
+
+    transformer = Transformer(tasks, ctx, classes, n_layers=2, d_model=d, d_mlp=m)
+    assert size(transformer) == 2 * (4 * d**2 + 2 * d * m + m + d) + d * (tasks + ctx + classes)
+    widths = [ctx * d, m, 10]
+    inner = sum((before + 1) * after for before, after in itertools.pairwise(widths))
+    assert size(MLP(tasks, ctx, classes, d_model=d, widths=(m, 10))) == tasks * d + inner + 11 * classes
+    assert size(Bilinear(tasks, 2, classes, d_hidden=m)) == m * (2 * tasks + classes)
+
+
+def test_bilinear_is_its_formula_and_is_drawn_as_published():
+    model = Bilinear(6, 2, 4, d_hidden=300)
+    params = initial_params(model.tensors(), "normal", 0)
+    for tensor in params.values():
+        # N(0, 1/m) for all three, as the code of Chughtai et al. 2023 draws them
+        assert tensor.square().mean().sqrt().item() == pytest.approx(300**-0.5, rel=0.05)
+    w_a, w_b = params["blocks.0.mlp.W_in"].split(6)
+    z = model.apply(params, torch.cartesian_prod(torch.arange(6), torch.arange(6)))[0].view(6, 6, 4)
+    for a, b, c in itertools.product(range(6), range(6), range(4)):
+        expected = sum(w_a[a, i] * w_b[b, i] * params["unembed.W_U"][i, c] for i in range(300))
+        assert z[a, b, c].item() == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_a_gated_mlp_without_a_non_linearity_is_bilinear():
+    task = cases.TASKS["add"]
+    model = cases.model_for("bilinear in its MLP", task)
+    params = {name: tensor.detach() for name, tensor in float64_params(model).items()}
+    _, seen = model.apply(params, task.examples().tokens)
+    x = seen["blocks.0.hook_resid_mid"]
+    g, w, b = (params[f"blocks.0.mlp.{name}"] for name in ("W_gate", "W_in", "b_in"))
+    assert torch.allclose(seen["blocks.0.mlp.hook_post"], (x @ g) * (x @ w + b), atol=1e-12)
+
+
+def test_bilinear_networks_read_two_tokens():
+    with pytest.raises(ValueError, match=r'expected examples of two tokens.*got 3.*set task.equation = "a b"'):
+        Bilinear(5, 3, 5)

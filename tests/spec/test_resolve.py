@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latebloom.errors import LatebloomError
-from latebloom.spec import SpecError, about, describe, json_schema, override, presets, read, resolve, write
+from latebloom.spec import REGISTRIES, SpecError, about, describe, json_schema, override, presets, read, resolve, write
 from latebloom.spec.run_spec import without_neutral
 
 
@@ -109,10 +109,20 @@ def test_faults(changes, path, message):
     assert message in found[path], found
 
 
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_everything_built_in_says_its_formula_size_and_source(kind):
+    facts = ["Formula", "Domain", "Size", "Source"] if kind == "task" else ["Formula", "Size", "Source"]
+    for name, part in describe(kind).items():
+        assert list(part["facts"]) == facts, name
+        assert all(len(text) > 5 for text in part["facts"].values()), name
+        assert part["description"].endswith("."), name
+        assert all(field["description"] for field in part["fields"].values()), name
+
+
 def test_tables_of_the_wrong_kind():
     with pytest.raises(SpecError, match="task: expected a table with a name, got 3"):
         resolve(read("quick")[1] | {"task": 3})
-    with pytest.raises(SpecError, match=r"model\.name: expected one of mlp, transformer, got None"):
+    with pytest.raises(SpecError, match=r"model\.name: expected one of bilinear, mlp, transformer, got None"):
         resolve(read("quick")[1] | {"model": {}})
     with pytest.raises(SpecError, match="task: expected a table"):
         resolve({})
