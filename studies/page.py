@@ -266,6 +266,8 @@ def budget(frame: pl.DataFrame) -> str:
 def censored(frame: pl.DataFrame) -> str:
     """How many runs ended before they grokked."""
     gone = frame["grokked.step"].null_count()
+    if not gone:
+        return f"All {frame.height} runs grokked."
     return f"{gone} of {frame.height} runs ended before they grokked: they are censored, not dropped."
 
 
