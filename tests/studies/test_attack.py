@@ -50,15 +50,21 @@ class Sweep:
         self.plan = plan_of(study)
         self.folder = runs / self.plan.file.name
         self.seen: Manifests = {}
-        self.attempts = 0
+        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self) -> subprocess.Popen[str]:
         code = "from latebloom.cli import main; main()"
         words = ["sweep", str(self.study), "--runs", str(self.runs), "--workers", "2", "--json"]
-        self.attempts += 1
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.processes.append(subprocess.Popen([sys.executable, "-c", code, *words], text=True, **pipes))
+        return self.processes[-1]
+
+    def end(self) -> None:
+        """Leaves no process behind, whatever failed."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def finished(self) -> Manifests:
         """The finished runs; fails when one that was finished before is gone or was made again."""
@@ -73,7 +79,7 @@ class Sweep:
         self.seen |= found
         return found
 
-    def wait(self, process: subprocess.Popen[str], until: Callable[[], bool], seconds: float = 120.0) -> None:
+    def wait(self, process: subprocess.Popen[str], until: Callable[[], bool], seconds: float = 600.0) -> None:
         deadline = time.monotonic() + seconds
         while not until():
             assert process.poll() is None, process.communicate()
@@ -115,9 +121,23 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.fixture
-def small(tmp_path) -> Sweep:
+def made() -> Iterator[Callable[[Path, Path], Sweep]]:
+    """Makes sweeps of a study in a runs folder, and ends their processes."""
+    sweeps: list[Sweep] = []
+
+    def make(study: Path, runs: Path) -> Sweep:
+        sweeps.append(Sweep(study, runs))
+        return sweeps[-1]
+
+    yield make
+    for sweep in sweeps:
+        sweep.end()
+
+
+@pytest.fixture
+def small(tmp_path, made) -> Sweep:
     (tmp_path / "small.toml").write_text(SMALL, "utf-8")
-    return Sweep(tmp_path / "small.toml", tmp_path / "runs")
+    return made(tmp_path / "small.toml", tmp_path / "runs")
 
 
 def test_killed_five_times_and_a_worker_twice(small):
@@ -186,7 +206,7 @@ def tiny_disk(tmp_path) -> Iterator[Callable[[str], Path]]:
     if shutil.which("mount") is None or os.geteuid() != 0:
         pytest.skip("no right to mount a filesystem")
     yield mount
-    subprocess.run(["umount", str(place)], check=False, capture_output=True)
+    subprocess.run(["umount", "-l", str(place)], check=False, capture_output=True)
 
 
 def fill_up(sweep: Sweep, disk: Path, larger: str) -> None:
@@ -201,19 +221,19 @@ def fill_up(sweep: Sweep, disk: Path, larger: str) -> None:
     subprocess.run(["mount", "-o", f"remount,size={larger}", str(disk)], check=True)
 
 
-def test_a_full_disk(tmp_path, tiny_disk):
+def test_a_full_disk(tmp_path, tiny_disk, made):
     disk = tiny_disk("1500k")
     (tmp_path / "small.toml").write_text(SMALL, "utf-8")
-    sweep = Sweep(tmp_path / "small.toml", disk / "runs")
+    sweep = made(tmp_path / "small.toml", disk / "runs")
     fill_up(sweep, disk, "100m")
     assert sweep.complete()["failures"] == {}
     sweep.check()
 
 
 @pytest.mark.slow
-def test_a_sweep_of_240_runs_out_of_space_and_killed(tmp_path, tiny_disk):
+def test_a_sweep_of_240_runs_out_of_space_and_killed(tmp_path, tiny_disk, made):
     disk = tiny_disk("40m")
-    sweep = Sweep(LARGE, disk / "runs")
+    sweep = made(LARGE, disk / "runs")
     assert len(sweep.plan.specs) == 240
     began = time.monotonic()
     fill_up(sweep, disk, "2g")
