@@ -86,7 +86,9 @@ class MLP:
             return seen[name]
 
         if self.embedding == "one-hot":
-            codes = torch.nn.functional.one_hot(tokens, self.d_vocab).to(params["unembed.W_U"].dtype)
+            # not `one_hot`, which looks at the numbers and so cannot be lifted over runs
+            every_token = torch.arange(self.d_vocab, device=tokens.device)
+            codes = (tokens[..., None] == every_token).to(params["unembed.W_U"].dtype)
         else:
             codes = params["embed.W_E"][tokens]
         x = hook("hook_embed", codes)

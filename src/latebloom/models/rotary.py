@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def rotations(model: Transformer, params: Params) -> Float[Tensor, "position half"]:
     """The angle of each pair at each position, radians."""
-    half = model.d_head // 2
-    speed = 10000 ** (-torch.arange(half, dtype=torch.float64) / half)
-    return (torch.arange(model.n_ctx, dtype=torch.float64)[:, None] * speed).to(params["embed.W_E"])
+    half, like = model.d_head // 2, params["embed.W_E"]
+    speed = 10000 ** (-torch.arange(half, dtype=torch.float64, device=like.device) / half)
+    return (torch.arange(model.n_ctx, dtype=torch.float64, device=like.device)[:, None] * speed).to(like)
 
 
 def turned(x: Float[Tensor, "*rows d_head"], angle: Tensor) -> Float[Tensor, "*rows d_head"]:

@@ -263,8 +263,9 @@ class Transformer:
         like = params["embed.W_E"]
         if self.positions != "sinusoidal":
             return like.new_zeros(self.n_ctx, self.d_model)
-        angle = torch.arange(self.n_ctx, dtype=torch.float64)[:, None] / 10000 ** (
-            torch.arange(0, self.d_model, 2, dtype=torch.float64) / self.d_model
-        )
+        # made where they are used: a captured step may copy nothing from the host
+        place = torch.arange(self.n_ctx, dtype=torch.float64, device=like.device)
+        entry = torch.arange(0, self.d_model, 2, dtype=torch.float64, device=like.device)
+        angle = place[:, None] / 10000 ** (entry / self.d_model)
         pairs = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
         return pairs[:, : self.d_model].to(like)

@@ -55,4 +55,5 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:
-    return torch.where(b > 0, a / torch.where(b > 0, b, 1.0), 0.0)
+    empty = b <= 0
+    return (a / b.masked_fill(empty, 1.0)).masked_fill(empty, 0.0)

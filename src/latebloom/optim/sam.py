@@ -31,5 +31,5 @@ class SAM:
         """The gradient at the top of the step (where the gradient is 0, there is none)."""
         grads = gradient(params)
         norm = torch.stack([grad.double().square().sum() for grad in grads.values()]).sum().sqrt()
-        length = torch.where(norm > 0, hyper["rho"] / torch.where(norm > 0, norm, 1.0), 0.0)
+        length = (hyper["rho"] / norm.masked_fill(norm <= 0, 1.0)).masked_fill(norm <= 0, 0.0)
         return gradient({name: params[name] + grad * length for name, grad in grads.items()}), state

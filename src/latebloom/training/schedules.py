@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import torch
@@ -17,16 +18,27 @@ def hyper_at(step: int, setup: Setup) -> Hyper:
 
     lr · min(step / warmup, 1) · shape(step); from a change's step on its values take the place of the spec's.
     """
-    spec = setup.spec
-    values = dataclasses.asdict(setup.optimiser) | dataclasses.asdict(setup.rule)  # pyright: ignore[reportArgumentType]
-    for start, change in sorted((int(at), change) for at, change in spec.changes.items()):
-        if step >= start:
-            values |= change
-    factor = learning_rate_factor(step, spec.steps, spec.schedule)
+    return {name: torch.tensor(values[0], dtype=torch.float64) for name, values in hyper_rows(step, 1, setup).items()}
+
+
+def hyper_rows(start: int, count: int, setup: Setup) -> dict[str, list[float]]:
+    """The hyperparameters, as `hyper_at` says, of the `count` updates that follow `start` updates."""
+    spec, rows = setup.spec, {}
+    changes = sorted((int(at), change) for at, change in spec.changes.items())
+    inside = [at for at, _ in changes if start < at < start + count]
+    for first, end in itertools.pairwise([start, *inside, start + count]):
+        values = dataclasses.asdict(setup.optimiser) | dataclasses.asdict(setup.rule)  # pyright: ignore[reportArgumentType]
+        for at, change in changes:
+            if at <= first:
+                values |= change
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                rows.setdefault(name, []).extend([value] * (end - first))
+    factors = [learning_rate_factor(step, spec.steps, spec.schedule) for step in range(start, start + count)]
     for name in ("lr", "adam_lr"):
-        if name in values:
-            values[name] *= factor
-    return {n: torch.tensor(v, dtype=torch.float64) for n, v in values.items() if isinstance(v, int | float)}
+        if name in rows:
+            rows[name] = [value * factor for value, factor in zip(rows[name], factors, strict=True)]
+    return rows
 
 
 def learning_rate_factor(step: int, steps: int, schedule: Schedule) -> float:

@@ -49,9 +49,12 @@ class TrainState:
                     f"{name}: expected {tuple(here[name].shape)} {here[name].dtype}, "
                     f"got {tuple(tensors[name].shape)} {tensors[name].dtype}"
                 )
-        placed = {name: tensor.to(here[name].device) for name, tensor in tensors.items()}
-        params = {name: placed[f"params/{name}"] for name in self.params}
-        return TrainState(step, params, _like("optim", self.optim, placed), _like("rule", self.rule, placed))
+        return self.with_tensors(step, {name: tensor.to(here[name].device) for name, tensor in tensors.items()})
+
+    def with_tensors(self, step: int, tensors: dict[str, Tensor]) -> TrainState:
+        """A state of the same structure with other tensors, whatever their shape."""
+        params = {name: tensors[f"params/{name}"] for name in self.params}
+        return TrainState(step, params, _like("optim", self.optim, tensors), _like("rule", self.rule, tensors))
 
     def finite(self) -> bool:
         """Whether every parameter is a finite number."""
