@@ -1,12 +1,14 @@
 """Logits of many runs of one network at once: a pass for one run that is meant to be called under `torch.vmap`.
 
 The fast path of a single run groups its examples once on the host; here the examples differ between runs, so that what
-is known of them is tensors of equal shape, with a run axis. A network without a pass of its own is lifted through `apply`.
+is known of them is tensors of equal shape, with a run axis. A network without a pass of its own is lifted through
+`apply`.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -19,13 +21,15 @@ from latebloom.models.tensors import Model
 from latebloom.models.transformer import Transformer
 from latebloom.tasks import Distinct, Examples
 
-Plan = dict[str, "Tensor | dict[str, Tensor]"]
-"""What a lifted pass knows of the examples; every tensor has the run axis first, and none under `torch.vmap`."""
+Plan = dict[str, Any]
+"""Tensors and groupings by name: what a lifted pass knows of the examples.
+
+Every tensor has the run axis first, and none under `torch.vmap`."""
 
 
 def lifted_plan(model: Model, examples: Examples, index: Int[Tensor, "run batch"]) -> Plan:
     """The plan of each run's examples, which stand at `index` in the full set; capture-safe."""
-    if not _folds(model):
+    if not (isinstance(model, Transformer) and _folds(model)):
         return {"tokens": examples.tokens[index]}
     many = _gathered(model, examples)
     of_last = _distinct(examples, model.n_ctx - 1).of[index]
@@ -56,14 +60,14 @@ def lifted_logits(model: Model, params: Params, examples: Examples, plan: Plan) 
         examples: the full set, which all runs share.
         plan: what `lifted_plan` says of the run's own examples.
     """
-    if not _folds(model):
-        return model.apply(params, plan["tokens"])[0]  # pyright: ignore[reportArgumentType]
-    return _one_layer(model, params, examples, plan)
+    if isinstance(model, Transformer) and _folds(model):
+        return _one_layer(model, params, examples, plan)
+    return model.apply(params, plan["tokens"])[0]
 
 
-def _folds(model: Model) -> bool:
+def _folds(model: Transformer) -> bool:
     """Whether nothing non-linear stands between attention and MLP, so that matrices can be multiplied first."""
-    return isinstance(model, Transformer) and model.n_layers == 1 and model.norm == "none" and model.n_ctx > 1
+    return model.n_layers == 1 and model.norm == "none" and model.n_ctx > 1
 
 
 def _distinct(examples: Examples, position: int) -> Distinct:
@@ -92,13 +96,13 @@ def _one_layer(model: Transformer, params: Params, examples: Examples, plan: Pla
     k, v = ([_heads(model, params, name, stream[s], s) for s in positions] for name in "KV")
     by_rows = [torch.einsum("qhe,khe->qkh", q, rows).flatten(0, 1) for rows in k]
     many = _gathered(model, examples)
-    gathered = lifted_bag(torch.cat([by_rows[s] for s in many]), None, plan["scores"])  # pyright: ignore[reportArgumentType]
+    gathered = lifted_bag(torch.cat([by_rows[s] for s in many]), None, plan["scores"])
     columns = dict(zip(many, gathered.unflatten(0, (-1, len(many))).unbind(1), strict=True))
     batch = len(gathered) // len(many)
     scores = torch.stack([columns[s] if s in columns else by_rows[s].expand(batch, -1) for s in positions], 1)
     pattern = model.softmax_share * scores.softmax(1) + (1 - model.softmax_share)
     weights = pattern[:, many].transpose(1, 2).flatten(0, 1)
-    z = lifted_bag(torch.cat([v[s] for s in many]).flatten(0, 1), weights, plan["values"])  # pyright: ignore[reportArgumentType]
+    z = lifted_bag(torch.cat([v[s] for s in many]).flatten(0, 1), weights, plan["values"])
     z = z.unflatten(0, (batch, model.n_heads))
     for s in positions:
         if s not in columns:
@@ -109,7 +113,7 @@ def _one_layer(model: Transformer, params: Params, examples: Examples, plan: Pla
     def mixed(target: Tensor, bias: Tensor | float) -> Tensor:
         base = last @ target + bias
         if "last" in plan:
-            base = lifted_bag(base, None, plan["last"])  # pyright: ignore[reportArgumentType]
+            base = lifted_bag(base, None, plan["last"])
         return z @ (w_o @ target) + base
 
     w_u, b_u = model.unembedding(params), model.bias(params, "unembed.b_U")

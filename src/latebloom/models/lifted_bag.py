@@ -1,8 +1,8 @@
 """Weighted sums of table rows for many runs at once: `bag` of `bag.py` under `torch.vmap`.
 
 A run axis is folded into the rows: the tables lie one below the other, and so do the sums. Forward and backward pass
-are then one `embedding_bag` each for all runs together; the backward pass needs no atomic additions, so that a GPU gives
-the same bits every time. Groupings are tensors of fixed shape, so that a step can be captured.
+are then one `embedding_bag` each for all runs together; the backward pass needs no atomic additions, so that a GPU
+gives the same bits every time. Groupings are tensors of fixed shape, so that a step can be captured.
 """
 
 from __future__ import annotations

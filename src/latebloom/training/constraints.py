@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from latebloom.axes import Grads, Params
-from latebloom.optim import Hyper, Optimiser, State
-from latebloom.spec import RunSpec
+from latebloom.optim import Hyper, State
+from latebloom.training.setup import Setup
 from latebloom.training.state import TrainState
 
 
-class Constrained(Protocol):
-    """What an update needs to know of a run: a `Setup`, or a member of an ensemble."""
-
-    @property
-    def spec(self) -> RunSpec: ...
-    @property
-    def optimiser(self) -> Optimiser: ...
-    @property
-    def initial_params(self) -> Params: ...
-
-
-def decayed_update(setup: Constrained, grads: Grads, state: TrainState, hyper: Hyper) -> tuple[Params, State]:
+def decayed_update(setup: Setup, grads: Grads, state: TrainState, hyper: Hyper) -> tuple[Params, State]:
     """The optimiser's update, with the spec's kind of decay.
 
     Decay to the initial weights: the optimiser is shown w − w₀, and w₀ is added again; its step does not depend on the
@@ -46,7 +35,7 @@ def decayed_update(setup: Constrained, grads: Grads, state: TrainState, hyper: H
     return {name: moved[name] for name in state.params}, optim
 
 
-def _groups(setup: Constrained, params: Params) -> dict[float, list[str]]:
+def _groups(setup: Setup, params: Params) -> dict[float, list[str]]:
     """Tensors by the factor on their decay: that of the last pattern that fits their name, else 1."""
     factors = setup.spec.regular.decay_factors
     groups: dict[float, list[str]] = {}
@@ -64,7 +53,7 @@ def _restricted(state: State, names: list[str]) -> State:
     }
 
 
-def constrained(setup: Constrained, params: Params) -> Params:
+def constrained(setup: Setup, params: Params) -> Params:
     """All weights rescaled by one factor to the norm that the spec holds fixed (Liu et al. 2022, arXiv 2210.01117)."""
     held = setup.spec.regular.norm
     if held is None:

@@ -2,8 +2,8 @@
 
 Each member has its own seeds, split, share of training examples, corrupted labels, schedule and hyperparameters, and
 stands at its own step. What differs between steps (hyperparameters, minibatches) is drawn on the host for many updates
-ahead and laid out in tables, from which a counter on the device reads: an update then has fixed shapes and no decision of
-the host, and on a GPU it is captured once and replayed.
+ahead and laid out in tables, from which a counter on the device reads: an update then has fixed shapes and needs no
+decision of the host, and on a GPU it is captured once and replayed.
 
 A member with fewer training examples than another repeats its first one with weight zero. Groups of equal size instead
 would leave a sweep over fractions nothing to lift; the price is at most that of the largest member.
@@ -15,17 +15,14 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from latebloom.axes import Grads, Params
-from latebloom.models import Model
 from latebloom.models.lifted import Plan, lifted_logits, lifted_plan
-from latebloom.optim import GradientRule, Hyper, Optimiser, State
-from latebloom.spec import RunSpec
+from latebloom.optim import Hyper, State
 from latebloom.training.batches import batch_at
 from latebloom.training.capture import captured, uploaded
 from latebloom.training.constraints import constrained, decayed_update
@@ -66,17 +63,6 @@ def obstacle(setup: Setup) -> str:
     except Exception as error:  # whatever torch.vmap makes of one's own code
         return f"torch.vmap fails: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
     return ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Member:
-    """What an update needs to know of one run, where the tensors may be those of `torch.vmap`."""
-
-    spec: RunSpec
-    model: Model
-    optimiser: Optimiser
-    rule: GradientRule
-    initial_params: Params
 
 
 class Ensemble:
@@ -221,8 +207,7 @@ class Ensemble:
         weights: Tensor,
     ) -> tuple[Params, State, State]:
         """The update of one run, as `training.loop.update` makes it."""
-        setup = self.setups[0]
-        member = _Member(setup.spec, setup.model, setup.optimiser, setup.rule, initial)
+        setup = self.setups[0].with_initial(initial)
 
         def objective(params: Params) -> Tensor:
             logits = lifted_logits(setup.model, params, setup.examples, plan)
@@ -237,8 +222,8 @@ class Ensemble:
             return torch.func.grad(objective)(params)
 
         grads, rule = setup.rule.direction(gradient, rule, params, hyper)
-        params, optim = decayed_update(member, grads, TrainState(0, params, optim, rule), hyper)
-        return constrained(member, params), optim, rule
+        params, optim = decayed_update(setup, grads, TrainState(0, params, optim, rule), hyper)
+        return constrained(setup, params), optim, rule
 
 
 def stacked(states: Sequence[TrainState]) -> TrainState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -90,6 +90,12 @@ class Setup:
         drawn = initial_params(self.model.tensors(), self.spec.init, self.spec.seeds.init)
         scale = self.spec.init_scale
         return {k: v.to(self.device, DTYPES[self.spec.precision]) * scale for k, v in drawn.items()}
+
+    def with_initial(self, params: Params) -> Setup:
+        """The same with other initial parameters, such as those that `torch.vmap` stands in for."""
+        made = replace(self)
+        vars(made)["initial_params"] = params
+        return made
 
     def initial_state(self) -> TrainState:
         """The state before the first update."""
