@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def run_experiment(
     watch: Watcher = lambda step, row, timeline: None,
     interrupted: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = warnings.warn,
+    ensemble: Mapping[str, Any] | None = None,
 ) -> Run:
     """Trains one run from wherever it stands to its end, and returns it; a finished run is returned as it is.
 
@@ -74,11 +75,26 @@ def run_experiment(
         watch: told of every log row.
         interrupted: asked after every step; when it says so, the run is stored and stopped.
         tell: told what the user should know and what stops nothing, such as a damaged checkpoint that is passed over.
+        ensemble: how the run is trained beside others, for its provenance; None when it is alone.
 
     Raises:
         LatebloomError: the run cannot be set up, stored or gone on with.
         DivergedError: a loss was no longer finite.
         InterruptedRunError: `interrupted` said so.
+    """
+    setup = prepared(spec, device)
+    torch.set_num_threads(threads or default_threads(multiply_adds(setup)))
+    with opened(setup, root, group, ensemble) as writer:
+        if not writer.finished:
+            Session(setup, writer, watch, interrupted, tell).run()
+    return open_run(writer.folder)
+
+
+def prepared(spec: RunSpec, device: str | None = None) -> Setup:
+    """The set-up of a spec, its parts tried once.
+
+    Raises:
+        LatebloomError: they cannot be built, or do not keep their contracts.
     """
     try:
         setup = Setup.of(spec, device)
@@ -91,17 +107,31 @@ def run_experiment(
             raise
         own = ", ".join(f"{kind} {getattr(spec, kind)['name']}" for kind in spec.sources)
         raise LatebloomError(f"your own {own} failed when it was tried: {type(error).__name__}: {error}") from error
-    torch.set_num_threads(threads or default_threads(multiply_adds(setup)))
-    facts = provenance(str(setup.device))
-    with RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps) as writer:
-        if not writer.finished:
+    return setup
+
+
+def opened(setup: Setup, root: Path, group: str, ensemble: Mapping[str, Any] | None = None) -> RunWriter:
+    """The run's folder, open for writing unless it is finished, with its spec and the user's own sources.
+
+    Raises:
+        StoreError: as `RunWriter.open`.
+    """
+    spec, facts = setup.spec, provenance(str(setup.device)) | ({"ensemble": dict(ensemble)} if ensemble else {})
+    writer = RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps)
+    if not writer.finished:
+        try:
             _write_sources(spec, writer.folder)
-            _Session(setup, writer, watch, interrupted, tell).run()
-    return open_run(writer.folder)
+        except StoreError as error:
+            writer.fail(str(error))
+            raise
+    return writer
 
 
-class _Session:
-    """One sitting at one run, from its newest good checkpoint to its end or to an interruption."""
+class Session:
+    """One sitting at one run, from its newest good checkpoint to its end or to an interruption.
+
+    `begin` gives the state to train from; every state at a step where `pauses` says so is handed to `reached`.
+    """
 
     def __init__(
         self,
@@ -120,23 +150,38 @@ class _Session:
         self.seconds = {"measure_s": 0.0, "store_s": 0.0}
 
     def run(self) -> None:
-        began = time.perf_counter()
-        start, resumed = self._start()
-        state = start
-        for state in train(self.setup, start, self._pause):
-            if not (resumed and state is start):
-                self._record(state)
-            if self._ended(state.step):
+        """Trains the run alone."""
+        for state in train(self.setup, self.begin(), self.pauses):
+            if self.reached(state):
                 break
-            if self.interrupted():
-                self.writer.stop("interrupted by its user", self._events())
-                raise InterruptedRunError(
-                    f"stopped at step {state.step} of {self.spec.steps}: all is stored, "
-                    "and the same command goes on from there"
-                )
-        wall = time.perf_counter() - began
-        timing = self.seconds | {"wall_s": wall, "train_s": wall - sum(self.seconds.values())}
-        self._finish(state, timing | {"steps": state.step - start.step})
+
+    def begin(self) -> TrainState:
+        """The state to train from."""
+        self.began = time.perf_counter()
+        state, self.resumed = self._start()
+        self.first = state.step
+        return state
+
+    def reached(self, state: TrainState) -> bool:
+        """Stores what is due at this state; whether the run is finished with it.
+
+        Raises:
+            DivergedError: it holds something that is no number; the run is stored as failed.
+            InterruptedRunError: the run was asked to stop; it is stored as stopped.
+            StoreError: the disk refuses.
+        """
+        if not (self.resumed and state.step == self.first):
+            self._record(state)
+        if self._ended(state.step):
+            self._finish(state)
+            return True
+        if self.interrupted():
+            self.writer.stop("interrupted by its user", self._events())
+            raise InterruptedRunError(
+                f"stopped at step {state.step} of {self.spec.steps}: all is stored, "
+                "and the same command goes on from there"
+            )
+        return False
 
     def _start(self) -> tuple[TrainState, bool]:
         """The newest good checkpoint, or the initial state; and whether it is the former."""
@@ -165,7 +210,8 @@ class _Session:
         self.timeline.add(step, row)
         self.digest.update(repr((step, sorted(row.items()))).encode())
 
-    def _pause(self, step: int) -> bool:
+    def pauses(self, step: int) -> bool:
+        """Whether the state of this step is wanted."""
         due = log_due(step, self.spec.log.every) or checkpoint_due(step, self.spec.checkpoints.every)
         return due or self.interrupted()
 
@@ -214,7 +260,10 @@ class _Session:
         waited = bool(found) and found[0] is not None and step >= found[0] + self.spec.stop.after
         return waited and log_due(step, self.spec.log.every)
 
-    def _finish(self, state: TrainState, timing: dict[str, Any]) -> None:
+    def _finish(self, state: TrainState) -> None:
+        wall = time.perf_counter() - self.began
+        timing = self.seconds | {"wall_s": wall, "train_s": wall - sum(self.seconds.values())}
+        timing["steps"] = state.step - self.first
         summary = {
             "title": self.setup.task.title,
             "last_step": state.step,

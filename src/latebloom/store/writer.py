@@ -110,6 +110,11 @@ class RunWriter:
         writer._tell_index()
         return writer
 
+    @property
+    def going(self) -> bool:
+        """Whether the run is still open for writing: neither finished nor ended."""
+        return self._open and not self.finished
+
     def resume(self) -> Checkpoint | None:
         """The newest good checkpoint, to go on from; call it before the first `log`.
 

@@ -4,6 +4,7 @@ from latebloom.training.cadence import checkpoint_due, log_due, log_gap
 from latebloom.training.check import check
 from latebloom.training.constraints import constrained, decayed_update
 from latebloom.training.cost import multiply_adds
+from latebloom.training.ensemble import Ensemble, obstacle, shape_of
 from latebloom.training.loop import batch_of, gradients, train, update
 from latebloom.training.losses import LOSSES
 from latebloom.training.schedules import hyper_at
@@ -12,6 +13,7 @@ from latebloom.training.state import TrainState
 
 __all__ = [
     "LOSSES",
+    "Ensemble",
     "Setup",
     "TrainState",
     "batch_of",
@@ -24,6 +26,8 @@ __all__ = [
     "log_due",
     "log_gap",
     "multiply_adds",
+    "obstacle",
+    "shape_of",
     "train",
     "update",
 ]

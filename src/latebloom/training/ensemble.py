@@ -23,6 +23,7 @@ from torch import Tensor
 from latebloom.axes import Grads, Params
 from latebloom.models.lifted import Plan, lifted_logits, lifted_plan
 from latebloom.optim import Hyper, State
+from latebloom.spec import RunSpec
 from latebloom.training.batches import batch_at
 from latebloom.training.capture import captured, uploaded
 from latebloom.training.constraints import constrained, decayed_update
@@ -35,16 +36,13 @@ AHEAD = 64
 """Updates whose hyperparameters and minibatches are laid out at once."""
 
 
-def shape_of(setup: Setup) -> str:
+def shape_of(spec: RunSpec) -> str:
     """Members of one ensemble agree in this: the task, the network and every setting that is not data of a step."""
-    spec = setup.spec.model_dump(mode="json")
+    table = spec.model_dump(mode="json")
     same = ("task", "model", "loss", "regular", "precision", "batch", "device", "sources")
-    fixed = {kind: _fixed(spec[kind]["name"], part) for kind, part in _rules(setup).items()}
-    return json.dumps({name: spec[name] for name in same} | fixed, sort_keys=True)
-
-
-def _rules(setup: Setup) -> dict[str, Any]:
-    return {"optim": setup.optimiser, "gradient": setup.rule}
+    rules = {"optim": spec.build_optimiser(), "gradient": spec.build_gradient_rule()}
+    fixed = {kind: _fixed(table[kind]["name"], rule) for kind, rule in rules.items()}
+    return json.dumps({name: table[name] for name in same} | fixed, sort_keys=True)
 
 
 def _fixed(name: str, part: Any) -> dict[str, Any]:
@@ -84,7 +82,7 @@ class Ensemble:
         Raises:
             ValueError: the shapes differ.
         """
-        if len({shape_of(setup) for setup in setups}) != 1:
+        if len({shape_of(setup.spec) for setup in setups}) != 1:
             raise ValueError("expected members of one shape: task, network, loss, precision, batch and kinds of rules")
         self.setups = list(setups)
         self.steps = [state.step for state in states]
@@ -191,8 +189,9 @@ class Ensemble:
             new = torch.func.vmap(self._lone_update)(
                 state.params, state.optim, state.rule, self._initial, hyper, plan, labels, weights
             )
-        for old, tensor in zip(state.tensors().values(), TrainState(0, *new).tensors().values(), strict=True):
-            old.copy_(tensor)
+        after = TrainState(0, *new).tensors()
+        for name, old in state.tensors().items():
+            old.copy_(after[name])
         self._cursor += 1
 
     def _lone_update(
