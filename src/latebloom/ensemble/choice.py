@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from latebloom.errors import LatebloomError
 from latebloom.experiment import prepared
 from latebloom.process import cores
 from latebloom.spec import RunSpec
@@ -78,8 +77,8 @@ def _engine(
         return beside, "too few runs of one shape to lift"
     try:
         setup = prepared(first, device)
-    except LatebloomError:
-        return "one-by-one", "the first run of this shape cannot be set up"  # each of them says why
+    except Exception:  # told once more, by each run for itself
+        return "one-by-one", "the first run of this shape cannot be set up"
     size = multiply_adds(setup)
     if asked is None and first.device == "cpu" and size >= LIFT_BELOW:
         return beside, f"{size:.2g} multiply-adds a step: on a CPU, processes side by side are faster than lifting"
