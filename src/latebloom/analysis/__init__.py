@@ -1,6 +1,29 @@
-"""From stored runs to findings."""
+"""Functions of stored or growing runs to findings."""
 
-from latebloom.analysis.events import RULES, Crossing, Event, Rule, Timeline, find_events
+from latebloom.analysis.events import (
+    GROUPS,
+    SUSTAINED,
+    Crossing,
+    Event,
+    Opinion,
+    Width,
+    event_from_json,
+)
 from latebloom.analysis.phases import Phase, delay, phases
+from latebloom.analysis.timeline import Timeline, find_events, read
 
-__all__ = ["RULES", "Crossing", "Event", "Phase", "Rule", "Timeline", "delay", "find_events", "phases"]
+__all__ = [
+    "GROUPS",
+    "SUSTAINED",
+    "Crossing",
+    "Event",
+    "Opinion",
+    "Phase",
+    "Timeline",
+    "Width",
+    "delay",
+    "event_from_json",
+    "find_events",
+    "phases",
+    "read",
+]

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import polars
+from typing import Any, Literal
 
 SUSTAINED = 6
 """Evaluations in a row that must fulfil a rule (as in muon-grokking's six), so that a spike is no event."""
+
+Group = Literal["accuracy", "nanda2023", "task-independent", "curvature"]
+
+GROUPS: dict[Group, str] = {
+    "accuracy": "What accuracy shows",
+    "nanda2023": "Phases of Nanda et al. 2023, by restricted and excluded loss and Σw²",
+    "task-independent": "Without the task's structure: not the phases of Nanda et al.",
+    "curvature": "Curvature along the gradient",
+}
+
+Keys = Literal["", "live", "all", "final"]
+"""Which frequencies a measure takes for the circuit's: none, each step's own, all, or the last network's (which knows
+the future)."""
+
+Sign = Literal["≥", "<", "×", "of peak"]
+"""How a threshold is meant: reached, fallen below, a turn by this factor, a share of the greatest rate."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +32,10 @@ class Crossing:
     Attributes:
         threshold: the value to reach.
         step: the first step at which it was seen; None when it was not.
-        interval: the last step before at which it was not yet reached, and `step`: the event lies between.
-        censored_at: the last step looked at, when the event was not seen until then; it may still come.
+        interval: steps between which it lies: the last at which it was clearly not yet reached and the first at which
+            it clearly was, as far as the log's gaps and its noise tell.
+        censored_at: the last step looked at, when the event was not seen until then; it may still come. None with no
+            step: it cannot come any more, for the reason given.
         reason: why there is no step.
     """
 
@@ -33,16 +47,58 @@ class Crossing:
 
 
 @dataclass(frozen=True)
+class Width:
+    """How long a change took, by a sigmoid fitted to the curve over log10(1 + step).
+
+    Attributes:
+        midpoint: the step at which half of the change had happened.
+        start: the step at which 10 % had.
+        end: the step at which 90 % had.
+        decades: log10(end / start), which does not depend on the run's timing.
+        linear: steps from 10 % to 90 % by the fit over plain steps.
+        r2: share of the curve's variance that the fit explains.
+    """
+
+    midpoint: float
+    start: float
+    end: float
+    decades: float
+    linear: float
+    r2: float
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What another method says of the same event.
+
+    Attributes:
+        method: the method.
+        step: where it puts the event; None where it could not be asked.
+        reason: why not.
+    """
+
+    method: str
+    step: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Event:
     """A named event with its rule, and the same rule at other thresholds.
 
     Attributes:
-        name: "memorised" or "grokked".
+        name: "memorised", "grokked", "cleanup-started" and so on.
         title: for headings.
         measure: the name of the measure that the rule reads.
         rule: the rule in words.
         found: the crossing of the rule's own threshold.
         sensitivity: the crossings of other thresholds.
+        group: which set of events it belongs to.
+        sign: how the threshold is meant.
+        keys: which frequencies the measure takes for the circuit's.
+        notes: what else is to be known of this event in this run.
+        width: how long it took; None where it was not asked for or has none.
+        second: another method's opinion; None where it was not asked for.
     """
 
     name: str
@@ -51,103 +107,57 @@ class Event:
     rule: str
     found: Crossing
     sensitivity: tuple[Crossing, ...] = field(default=())
+    group: Group = "accuracy"
+    sign: Sign = "≥"
+    keys: Keys = ""
+    notes: tuple[str, ...] = ()
+    width: Width | None = None
+    second: Opinion | None = None
+
+    @property
+    def step(self) -> int | None:
+        """The step at which it was found."""
+        return self.found.step
 
     def to_json(self) -> dict[str, Any]:
         """The event as plain data."""
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How an event is defined."""
-
-    name: str
-    title: str
-    measure: str
-    threshold: float
-    others: tuple[float, ...]
-
-
-# Both follow the field's use, where thresholds differ: see `sensitivity` of every event.
-RULES = (
-    Rule("memorised", "Memorised", "train_accuracy", 0.99, (0.9, 0.95, 1.0)),
-    Rule("grokked", "Grokked", "test_accuracy", 0.95, (0.8, 0.9, 0.99)),
-)
-
-
-class Watch:
-    """One threshold of one measure, fed evaluation by evaluation, while a run goes on or when it is read back."""
-
-    def __init__(self, threshold: float, sustained: int = SUSTAINED) -> None:
-        self.threshold, self.sustained = threshold, sustained
-        self._last: int | None = None
-        self._first: int | None = None
-        self._before: int | None = None
-        self._count = 0
-
-    def add(self, step: int, value: float) -> None:
-        """One evaluation; steps ascend, and NaN counts as below."""
-        if self._count < self.sustained:
-            if not value >= self.threshold:
-                self._count, self._before = 0, step
-            else:
-                if self._count == 0:
-                    self._first = step
-                self._count += 1
-        self._last = step
-
-    @property
-    def found(self) -> Crossing:
-        """What is known so far: the crossing, or the step at which it is censored, with the reason."""
-        if self._count == self.sustained and self._first is not None:
-            before = self._first if self._before is None else self._before
-            return Crossing(self.threshold, self._first, (before, self._first))
-        if self._last is None:
-            return Crossing(self.threshold, censored_at=0, reason="nothing was logged")
-        if self._count:
-            why = f"reached at step {self._first}, but seen only {self._count} times in a row, not {self.sustained}"
-        else:
-            why = f"not reached up to step {self._last}; what comes later is not known (censored)"
-        return Crossing(self.threshold, censored_at=self._last, reason=why)
+def event_from_json(data: Any) -> Event:
+    """The event that `Event.to_json` wrote, now or in an older version; what a newer one added is left aside."""
+    table = data if isinstance(data, dict) else {}
+    found, *others = (_crossing(c) for c in (table.get("found") or {}, *(table.get("sensitivity") or ())))
+    name, title, measure, rule = (str(table.get(key, "")) for key in ("name", "title", "measure", "rule"))
+    group = table.get("group")
+    return Event(
+        name,
+        title,
+        measure,
+        rule,
+        found,
+        tuple(others),
+        group if group in GROUPS else "accuracy",
+        table.get("sign") or "≥",
+        table.get("keys") or "",
+        tuple(map(str, table.get("notes") or ())),
+        _part(Width, table.get("width")),
+        _part(Opinion, table.get("second")),
+    )
 
 
-class Timeline:
-    """The events of a run as far as it has gone."""
-
-    def __init__(self) -> None:
-        self.last = 0
-        self._watches = {rule.name: [Watch(t) for t in (rule.threshold, *rule.others)] for rule in RULES}
-        self._seen: set[str] = set()
-
-    def add(self, step: int, scalars: Mapping[str, float]) -> None:
-        """One log row; a measure that it lacks is not looked at."""
-        self.last = step
-        for rule in RULES:
-            if rule.measure in scalars:
-                self._seen.add(rule.name)
-                for watch in self._watches[rule.name]:
-                    watch.add(step, scalars[rule.measure])
-
-    @property
-    def events(self) -> list[Event]:
-        """Every event whose measure was logged, found or not."""
-        return [_event(rule, self._watches[rule.name]) for rule in RULES if rule.name in self._seen]
+def _crossing(data: Any) -> Crossing:
+    table = data if isinstance(data, dict) else {}
+    interval = table.get("interval")
+    return Crossing(
+        float(table.get("threshold", "nan")),
+        table.get("step"),
+        (int(interval[0]), int(interval[1])) if interval else None,
+        table.get("censored_at"),
+        str(table.get("reason", "")),
+    )
 
 
-def _event(rule: Rule, watches: list[Watch]) -> Event:
-    first, *others = (watch.found for watch in watches)
-    text = f"{rule.measure} ≥ {rule.threshold}, in {SUSTAINED} evaluations in a row"
-    return Event(rule.name, rule.title, rule.measure, text, first, tuple(others))
-
-
-def find_events(scalars: polars.DataFrame) -> list[Event]:
-    """Every event of `RULES` whose measure was logged.
-
-    Args:
-        scalars: one row a log step, with the column `step` in ascending order.
-    """
-    timeline = Timeline()
-    names = [rule.measure for rule in RULES if rule.measure in scalars.columns]
-    for row in scalars.select("step", *names).fill_null(float("nan")).iter_rows(named=True):
-        timeline.add(int(row.pop("step")), row)
-    return timeline.events
+def _part(kind: type, data: Any) -> Any:
+    names = kind.__dataclass_fields__
+    return kind(**{k: v for k, v in data.items() if k in names}) if isinstance(data, dict) else None

@@ -9,6 +9,7 @@ full batch or float64 (Nanda et al. 2023; Prieto et al. 2025, arXiv 2501.04697; 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -85,7 +86,7 @@ class Slingshots:
 
 
 class Places(NamedTuple):
-    """Where a spike stands among the log rows: the first row of its base, its start, peak and end (None: not seen)."""
+    """Where a spike stands: the first place of its base, its start, peak and end (None: not seen)."""
 
     first: int
     start: int
@@ -93,12 +94,52 @@ class Places(NamedTuple):
     end: int | None
 
 
-def find_spikes(steps: Sequence[int], losses: Sequence[float], factor: float = FACTOR) -> list[Places]:
-    """Sudden rises of a loss.
+class Spikes:
+    """Sudden rises of a loss that is fed row by row.
 
     A spike begins where the loss is more than `factor` times the least of the `WINDOW` rows before it (of those after
     the last spike's end), and ends after its peak where the loss is down by `factor`. Rows whose loss is NaN are passed
     over; an infinite loss is a rise.
+
+    Args:
+        factor: greater than 1.
+    """
+
+    def __init__(self, factor: float = FACTOR) -> None:
+        self.factor = factor
+        self._ended: list[Places] = []
+        self._before: deque[tuple[int, float]] = deque(maxlen=WINDOW)
+        self._peak: tuple[int, float] | None = None
+
+    def add(self, place: int, loss: float) -> None:
+        """The loss at a place: a step, or the number of a row."""
+        if math.isnan(loss):
+            return
+        if self._peak is not None:
+            if loss > self._peak[1]:
+                self._peak = (place, loss)
+            elif loss * self.factor <= self._peak[1]:
+                self._ended.append(self._spike(place))
+                self._before.clear()
+                self._before.append((place, loss))
+                self._peak = None
+        elif self._before and loss > self.factor * min(value for _, value in self._before):
+            self._peak = (place, loss)
+        else:
+            self._before.append((place, loss))
+
+    def _spike(self, end: int | None) -> Places:
+        assert self._peak is not None  # asked for only in a spike
+        return Places(self._before[0][0], self._before[-1][0], self._peak[0], end)
+
+    @property
+    def found(self) -> list[Places]:
+        """All spikes so far, the one under way among them."""
+        return self._ended if self._peak is None else [*self._ended, self._spike(None)]
+
+
+def find_spikes(steps: Sequence[int], losses: Sequence[float], factor: float = FACTOR) -> list[Places]:
+    """Sudden rises of a loss, as `Spikes` finds them, by the numbers of the log rows.
 
     Args:
         steps: of the log rows, ascending.
@@ -112,22 +153,10 @@ def find_spikes(steps: Sequence[int], losses: Sequence[float], factor: float = F
         raise LatebloomError(f"expected one loss for each step, got {len(losses)} losses and {len(steps)} steps")
     if not factor > 1:
         raise LatebloomError(f"expected a factor greater than 1, got {factor}: use 10, 100 or 1000")
-    found, before, peak = [], [], None
+    spikes = Spikes(factor)
     for place, loss in enumerate(losses):
-        if math.isnan(loss):
-            continue
-        if peak is not None:
-            if loss > losses[peak]:
-                peak = place
-            elif loss * factor <= losses[peak]:
-                found.append(Places(before[-WINDOW:][0], before[-1], peak, place))
-                before, peak = [place], None
-            continue
-        if before and loss > factor * min(losses[i] for i in before[-WINDOW:]):
-            peak = place
-        else:
-            before.append(place)
-    return found if peak is None else [*found, Places(before[-WINDOW:][0], before[-1], peak, None)]
+        spikes.add(place, loss)
+    return spikes.found
 
 
 def find_slingshots(
