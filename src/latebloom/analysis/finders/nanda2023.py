@@ -25,8 +25,8 @@ from latebloom.analysis.turn import Turn
 from latebloom.analysis.watch import Watch
 
 RISE, OTHER_RISES = 1.5, (1.25, 2.0, 3.0)
-DOWN = 0.5
-"""What excluded loss has to fall to, as a share of its first value, before it can turn."""
+DOWN = 0.9
+"""Excluded loss is looked at once training loss is below this share of its first value: at first both may rise."""
 FALL = 0.75
 """What restricted loss has to come down to, as a share of its value at the turn."""
 SOLVED, OTHERS_SOLVED = 0.01, (1.0, 0.1, 0.001)
@@ -40,7 +40,7 @@ class Nanda:
     def __init__(self, keys: Keys = "live") -> None:
         self._excluded = "excluded_loss" if keys == "final" else "excluded_loss_all_frequencies"
         self._keys: Keys = keys
-        self.names = (self._excluded, RESTRICTED, SQUARES, "test_loss", *GINIS)
+        self.names = (self._excluded, RESTRICTED, SQUARES, "train_loss", "test_loss", *GINIS)
         self._turns = [Turn(factor) for factor in (RISE, *OTHER_RISES)]
         self._solved = [Watch(level, sign="<") for level in (SOLVED, *OTHERS_SOLVED)]
         self._fall = Surge(down=True, log=True)
@@ -57,8 +57,12 @@ class Nanda:
             if (value := row.get(name)) is not None and value == value:
                 steps.append(step)
                 values.append(value)
-        if (value := row.get(self._excluded)) is not None:
-            self._turn(step, value)
+        if (value := row.get("train_loss")) is not None:
+            self._initial = value if math.isnan(self._initial) else self._initial
+            self._down = self._down or value < DOWN * self._initial
+        if (value := row.get(self._excluded)) is not None and (self._down or "train_loss" not in row):
+            for turn in self._turns:
+                turn.add(step, value)
         if (value := row.get(RESTRICTED)) is not None and value == value:
             self._follow(step, value)
         if (value := row.get(SQUARES)) is not None:
@@ -67,15 +71,6 @@ class Nanda:
         solved, begun = self._solved[0].step, self._begun(self._turns[0]).step
         if solved is not None and begun is not None and not marks.at_once:
             self._fall.open(solved, begun)
-
-    def _turn(self, step: int, excluded: float) -> None:
-        # it has to fall before it can turn: at first it may rise as any loss does
-        if not self._down:
-            self._initial = excluded if math.isnan(self._initial) else self._initial
-            self._down = excluded < DOWN * self._initial
-        if self._down:
-            for turn in self._turns:
-                turn.add(step, excluded)
 
     def _follow(self, step: int, restricted: float) -> None:
         for watch in self._solved:
@@ -100,7 +95,7 @@ class Nanda:
         begun, *earlier = (self._begun(turn) for turn in self._turns)
         solved, *levels = (self._formed(watch) for watch in self._solved)
         began = (
-            f"least {self._excluded} (running mean), below {DOWN:.0%} of its first value, before a rise by × {RISE:g}, while {RESTRICTED} falls to {FALL:g} "
+            f"least {self._excluded} (running mean) while training loss has fallen, before a rise by × {RISE:g}, while {RESTRICTED} falls to {FALL:g} "
             f"of what it was, {SUSTAINED} evaluations in a row each"
         )
         ended = f"{RESTRICTED} < {SOLVED:g}, in {SUSTAINED} evaluations in a row, after formation began"
