@@ -51,7 +51,8 @@ def test_json_is_one_document(command):
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["last_step"] == 40
-    assert {event["name"] for event in found["events"]} == {"memorised", "grokked"}
+    assert {"memorised", "generalised", "grokked", "cleanup-ended"} <= {event["name"] for event in found["events"]}
+    assert [phase["name"] for phase in found["phases"]] == ["learning"]
     assert Path(found["report"]).is_file()
     code, out, _ = command("ls", "--json")
     assert [row["state"] for row in json.loads(out)] == ["done"]

@@ -34,7 +34,8 @@ def test_a_loop_of_ones_own_has_the_same_store_events_and_report(tmp_path):
     assert run.state == "done"
     assert run.scalars["train_loss"].to_list() == pytest.approx([1 / (n + 1) for n in range(20)])
     assert run.arrays["spectrum"].sel(step=10).values.tolist() == [0, 10, 20]
-    assert {event["name"]: event["found"]["step"] for event in run.events} == {"memorised": 3, "grokked": None}
+    steps = {event["name"]: event["found"]["step"] for event in run.events}
+    assert (steps["memorised"], steps["generalised"], steps["grokked"]) == (3, None, None)
     assert run.spec["settings"] == {"lr": 0.1, "layers": [3, 4]}
     assert torch.equal(run.params(19)["layer.weight"], torch.full((2, 2), 7.0))
     page = recorder.report().read_text("utf-8")

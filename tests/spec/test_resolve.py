@@ -101,7 +101,7 @@ def test_all_faults_are_reported_at_once_with_their_paths():
         ({"task__name": "digits", "model__name": "mlp"}, "model", "expected a network that gives 6 answers"),
         ({"task__name": "digits", "model__causal": "false"}, "model.causal", "would read its own answer"),
         ({"task__name": "digits", "labels__corrupted": "0.1"}, "labels.corrupted", "expected 0 with several answers"),
-        ({"stop__event": "grokt"}, "stop.event", "expected 'never', 'memorised' or 'grokked', got 'grokt'"),
+        ({"stop__event": "grokt"}, "stop.event", "'cleanup-ended' or 'norm-fall-ended', got 'grokt'"),
     ],
 )
 def test_faults(changes, path, message):

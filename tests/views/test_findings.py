@@ -3,8 +3,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from latebloom.analysis import Crossing, Event, find_events
-from latebloom.views.findings import delay_range, details, event_from_json, headline, setting
+from latebloom.analysis import Crossing, Event, event_from_json, find_events
+from latebloom.views.findings import delay_range, details, headline, setting
 
 
 def event(name: str, step: int | None, before: int = 0, last: int = 5000) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 SUSTAINED = 6
 """Evaluations in a row that must fulfil a rule (as in muon-grokking's six), so that a spike is no event."""
@@ -129,7 +129,7 @@ def event_from_json(data: Any) -> Event:
     table = data if isinstance(data, dict) else {}
     found, *others = (_crossing(c) for c in (table.get("found") or {}, *(table.get("sensitivity") or ())))
     name, title, measure, rule = (str(table.get(key, "")) for key in ("name", "title", "measure", "rule"))
-    group = table.get("group")
+    group, sign, keys = (str(table.get(name, "")) for name in ("group", "sign", "keys"))
     return Event(
         name,
         title,
@@ -137,9 +137,9 @@ def event_from_json(data: Any) -> Event:
         rule,
         found,
         tuple(others),
-        group if group in GROUPS else "accuracy",
-        table.get("sign") or "≥",
-        table.get("keys") or "",
+        cast(Group, group) if group in GROUPS else "accuracy",
+        cast(Sign, sign) if sign in get_args(Sign) else "≥",
+        cast(Keys, keys) if keys in get_args(Keys) else "",
         tuple(map(str, table.get("notes") or ())),
         _part(Width, table.get("width")),
         _part(Opinion, table.get("second")),
@@ -159,5 +159,10 @@ def _crossing(data: Any) -> Crossing:
 
 
 def _part(kind: type, data: Any) -> Any:
-    names = kind.__dataclass_fields__
-    return kind(**{k: v for k, v in data.items() if k in names}) if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return None
+    try:
+        return kind(**{k: v for k, v in data.items() if k in kind.__dataclass_fields__})
+    except TypeError:
+        # one of another version that lacks a field
+        return None

@@ -49,6 +49,7 @@ def outcomes(study: Study, thresholds: Thresholds | None = None) -> pl.DataFrame
 
     diverged = pl.col("state").eq("failed") & pl.col("error").fill_null("").str.starts_with("diverged")
     rows = study.runs.select(pl.exclude("^final\\..*$")).filter(pl.col("state").eq("done") | diverged)
+    rows = _time_to_generalise(rows)
     if not rows.height:
         raise LatebloomError(f"expected a study with runs that have ended, got none in {study.folder}: let it train")
     facts = _facts(study.plan)

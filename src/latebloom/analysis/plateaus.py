@@ -51,7 +51,7 @@ class Plateaus:
             return
         step, value = self._recent[MEDIAN // 2][0], statistics.median(v for _, v in self._recent)
         low, high = min(self._low, value), max(self._high, value)
-        if high - low > FLAT:
+        if high - low > FLAT or not self._rows:
             self._close()
             self._start, self._rows, low, high = step, 0, value, value
         self._low, self._high, self._last = low, high, step

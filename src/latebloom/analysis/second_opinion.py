@@ -45,8 +45,8 @@ def _ruptures() -> Any:
         import ruptures
     except ImportError as error:
         raise LatebloomError(
-            "change points need ruptures, which is not installed: `pip install 'latebloom[stats]'`, or leave the second "
-            "opinion out"
+            "change points need ruptures, which is not installed: `pip install 'latebloom[stats]'`, or do "
+            "without the second opinion"
         ) from error
     return ruptures
 

@@ -74,7 +74,7 @@ def noise(values: Sequence[float]) -> float:
 
     Second differences of independent noise have √6 of its standard deviation; those of a smooth curve are small.
     """
-    if len(values) < 6:
+    if len(values) < 12:
         return 0.0
     second = np.diff(np.asarray(values, dtype=float), 2)
     second = second[np.isfinite(second)]

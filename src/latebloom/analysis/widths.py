@@ -82,7 +82,9 @@ def _fit(x: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[float, flo
 
     start = np.array([first, last - first, x[half], math.log(0.03)])
     bounds = ([-np.inf, -np.inf, -0.5, -12], [np.inf, np.inf, 1.5, 1])
-    fit = least_squares(wrong, start, bounds=bounds, x_scale=[abs(last - first), abs(last - first), 0.1, 1], max_nfev=200)
+    fit = least_squares(
+        wrong, start, bounds=bounds, x_scale=[abs(last - first), abs(last - first), 0.1, 1], max_nfev=200
+    )
     mean = np.average(value, weights=weight**2)
     total = float(np.sum((weight * (value - mean)) ** 2))
     if total <= 0:

@@ -24,11 +24,15 @@ def ls(*, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
     if as_json:
         print_json([vars(row) for row in rows])
         return
-    listed = table("run", "state", "step", "memorised", "grokked", "what")
+    listed = table("run", "state", "step", "memorised", "grokked", "cleanup", "what")
     for row in rows:
         steps = _event_steps(row.events)
         done = f"{row.last_step or 0:,} of {row.total_steps or 0:,}"
-        seen = [f"{steps[name]:,}" if steps.get(name) is not None else "–" for name in ("memorised", "grokked")]
+        memorised, grokked, start, end = (
+            f"{step:,}" if (step := steps.get(name)) is not None else "–"
+            for name in ("memorised", "grokked", "cleanup-started", "cleanup-ended")
+        )
+        seen = (memorised, grokked, "–" if start == "–" else f"{start} to {end}")
         why = f" ({row.error})" if row.error and row.state == "failed" else ""
         listed.add_row(row.folder, row.state, done, *seen, _what(row.spec) + why)
     console().print(listed if rows else f"no runs in {runs}; `latebloom run` makes one")

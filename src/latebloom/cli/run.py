@@ -97,6 +97,10 @@ def _report_of(run: Run) -> Path:
 
 
 def _run_json(run: Run, report: Path) -> dict[str, Any]:
+    from latebloom.analysis import event_from_json, phases
+
     known = ("title", "last_step", "delay", "final", "timing")
     facts = {name: run.summary[name] for name in known if name in run.summary}
-    return {"run": run.id, "folder": str(run.folder), "report": str(report), "events": run.events, **facts}
+    found = phases([event_from_json(event) for event in run.events], int(facts.get("last_step", 0)))
+    events = {"events": run.events, "phases": [vars(phase) for phase in found]}
+    return {"run": run.id, "folder": str(run.folder), "report": str(report), **events, **facts}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latebloom.analysis import find_events
+from latebloom.analysis import event_from_json, find_events
 from latebloom.dashboard.listing import task_title
 from latebloom.measures import RECORDS
 from latebloom.store import Run
@@ -62,7 +62,7 @@ def _one(folder: str, run: Run, names: Sequence[str]) -> dict[str, Any]:
     steps = scalars["step"].to_numpy() if "step" in scalars.columns else np.zeros(0, np.int64)
     columns = [scalars[name].cast(float).fill_null(float("nan")).to_numpy() for name in known]
     kept = rows_to_keep(steps, columns, most=ROWS)
-    events = [findings.event_from_json(event) for event in run.events] or find_events(scalars)
+    events = [event_from_json(event) for event in run.events] or find_events(scalars)
     return {
         "folder": folder,
         "about": " · ".join(filter(None, (task_title(run.spec), findings.setting(run.spec)))),

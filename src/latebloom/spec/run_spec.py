@@ -215,10 +215,20 @@ class Checkpoints(Part):
 
 
 class Stop(Part):
-    """When to end before `steps`. Off by default: cleanup comes after test accuracy is 1."""
+    """When to end before `steps`. Off by default; `cleanup-ended` is the event that does not cut cleanup off."""
 
-    event: Literal["never", "memorised", "grokked"] = "never"
-    """The event to wait for."""
+    event: Literal[
+        "never",
+        "memorised",
+        "generalised",
+        "grokked",
+        "circuit-formation-ended",
+        "cleanup-started",
+        "cleanup-ended",
+        "norm-fall-ended",
+    ] = "never"
+    """The event to wait for, as `latebloom phases` names it; grokked stops at generalising, late or not. Those of circuit and cleanup need the measures
+    `restricted`, `excluded` and `norms`, which the set `default` has; `norm-fall-ended` needs `norms`."""
     after: int = Field(default=1000, ge=0)
     """Steps that the run still goes on after the event."""
 

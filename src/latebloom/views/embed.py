@@ -117,9 +117,15 @@ def spans(phases: Sequence[Phase]) -> list[dict[str, Any]]:
     return [{"name": p.name, "title": p.title, "start": p.start, "end": p.end} for p in phases]
 
 
+MARKED = ("memorised", "grokked", "generalised", "anti-grokked", "collapsed")
+"""Events with a mark of their own; those of the circuit are the borders of the phases."""
+
+
 def marks(events: Sequence[Event]) -> list[dict[str, Any]]:
     """The events that were found, as the page's scripts mark them."""
-    return [_mark(event) for event in events if event.found.step is not None]
+    found = {event.name for event in events if event.found.step is not None}
+    drawn = [name for name in MARKED if name in found and (name != "generalised" or "grokked" not in found)]
+    return [_mark(event) for event in events if event.name in drawn and event.found.step is not None]
 
 
 def _mark(event: Event) -> dict[str, Any]:

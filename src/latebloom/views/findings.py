@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latebloom.analysis import Crossing, Event, delay
+from latebloom.analysis.phases import generalised_step
 
 NARROW = "\u202f"
 
@@ -20,24 +21,6 @@ def brief(number: float) -> str:
     return count(round(number)) if 10 <= abs(number) < 1e6 else f"{number:.2g}"
 
 
-def event_from_json(data: Mapping[str, Any]) -> Event:
-    """The event that `Event.to_json` wrote; what a newer version added is left aside."""
-    found, *others = (_crossing(c) for c in (data.get("found") or {}, *(data.get("sensitivity") or ())))
-    name, title, measure, rule = (str(data.get(key, "")) for key in ("name", "title", "measure", "rule"))
-    return Event(name, title, measure, rule, found, tuple(others))
-
-
-def _crossing(data: Mapping[str, Any]) -> Crossing:
-    interval = data.get("interval")
-    return Crossing(
-        float(data.get("threshold", "nan")),
-        data.get("step"),
-        (int(interval[0]), int(interval[1])) if interval else None,
-        data.get("censored_at"),
-        str(data.get("reason", "")),
-    )
-
-
 def headline(events: Sequence[Event], last: int | None) -> str:
     """What happened, in one sentence.
 
@@ -47,30 +30,69 @@ def headline(events: Sequence[Event], last: int | None) -> str:
     """
     if last is None:
         return "Nothing was logged yet."
-    found = {event.name: event.found for event in events}
+    found = {event.name: event.found.step for event in events}
     if not {"memorised", "grokked"} <= set(found):
         return f"Logged up to step {count(last)}; without accuracies there are no events to tell."
-    memorised, grokked = found["memorised"].step, found["grokked"].step
-    if memorised is None and grokked is None:
+    memorised, generalised = found["memorised"], generalised_step(found)
+    if memorised is None and generalised is None:
         return f"Neither memorised nor generalised by step {count(last)}."
-    if grokked is None:
+    if generalised is None:
         return f"Memorised by step {count(memorised or 0)}; not generalised by step {count(last)}."
     if memorised is None:
-        return f"Generalised by step {count(grokked)}; the training set not memorised by step {count(last)}."
-    if grokked <= memorised:
-        return f"Generalised by step {count(grokked)}, no later than memorised (step {count(memorised)}): no grokking."
+        return f"Generalised by step {count(generalised)}; the training set not memorised by step {count(last)}."
+    if generalised <= memorised:
+        return (
+            f"Generalised by step {count(generalised)}, no later than memorised (step {count(memorised)}): no grokking."
+        )
     ratio = delay(list(events))["ratio"]
     later = f", {brief(ratio)}\u00a0× as many steps" if ratio else ""
-    return f"Memorised by step {count(memorised)}; generalised by step {count(grokked)}{later}."
+    none = ": no grokking" if found["grokked"] is None else ""
+    return f"Memorised by step {count(memorised)}; generalised by step {count(generalised)}{later}{none}."
 
 
 def details(events: Sequence[Event]) -> list[str]:
-    """How sure the headline is: one sentence for each event."""
-    return [_detail(event) for event in events]
+    """How sure the headline is: one sentence for each event that it tells, and one for the circuit's phases."""
+    found = {event.name: event for event in events}
+    told = [found[name] for name in ("memorised", "grokked") if name in found]
+    return [*(_detail(event) for event in told), *_circuit(found)]
+
+
+CIRCUIT = (
+    ("circuit-formation-started", "circuit formation from"),
+    ("circuit-formation-ended", "circuit formed by"),
+    ("cleanup-started", "cleanup from"),
+    ("cleanup-ended", "to"),
+)
+
+
+def _circuit(found: Mapping[str, Event]) -> list[str]:
+    parts = [f"{words} {_steps(found[name].found)}" for name, words in CIRCUIT if name in found and found[name].step]
+    if not parts:
+        return []
+    text = f"Phases of Nanda et al. 2023, as far as seen: {', '.join(parts)}."
+    end = found.get("cleanup-ended")
+    return [text if end is None or end.step else f"{text} Cleanup's end was not seen: {end.found.reason}."]
+
+
+def _steps(found: Crossing) -> str:
+    low, high = found.interval or (found.step or 0, found.step or 0)
+    return f"step {count(found.step or 0)} ({count(low)} to {count(high)})"
+
+
+def shown(events: Sequence[Event]) -> list[Event]:
+    """The events to tell where there is no room for all: without those that say of accuracy what another one says."""
+    found = {event.name: event.found.step for event in events}
+    skipped = {"generalised"} if found.get("grokked") is not None or found.get("generalised") is None else {"grokked"}
+    skipped |= {name for name in ("anti-grokked", "collapsed", "train-loss-spiked") if found.get(name) is None}
+    circuit = any(event.group == "nanda2023" for event in events)
+    kept = {"train-loss-spiked"} if circuit else {"train-loss-spiked", "norm-fall-started", "norm-fall-ended"}
+    return [e for e in events if e.name not in skipped and (e.group != "task-independent" or e.name in kept)]
 
 
 def _detail(event: Event) -> str:
     found, name = event.found, event.title
+    if found.step is None and found.censored_at is None and found.reason:
+        return f"{name}: no ({event.rule}): {found.reason}."
     if found.step is None:
         seen = "" if found.censored_at is None else f" by step {count(found.censored_at)}"
         return f"{name}: not seen{seen} ({event.rule}). What comes later is not known (censored)."
@@ -98,9 +120,10 @@ def delay_range(events: Sequence[Event]) -> str:
     A crossing lies anywhere between two log rows, so the difference and the ratio are known only up to that.
     """
     found = {event.name: event.found for event in events}
-    if not {"memorised", "grokked"} <= set(found):
+    second = "generalised" if "generalised" in found else "grokked"
+    if not {"memorised", second} <= set(found):
         return ""
-    first, then = found["memorised"].interval, found["grokked"].interval
+    first, then = found["memorised"].interval, found[second].interval
     both = delay(list(events))
     if first is None or then is None or both["steps"] <= 0:
         return ""

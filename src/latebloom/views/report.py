@@ -15,7 +15,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from latebloom import __version__
-from latebloom.analysis import Event, find_events, phases
+from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.errors import LatebloomError
 from latebloom.views import findings, tables
 from latebloom.views.embed import describe, page_data
@@ -112,9 +112,8 @@ def page_parts(run: Run) -> dict[str, Html]:
         run: finished or not; of an unfinished one, what has been logged so far.
     """
     scalars, arrays, left_out = _one_run(run.scalars, run.arrays)
-    events = [findings.event_from_json(event) for event in run.events]
-    if not events and "step" in scalars.columns:
-        events = find_events(scalars)
+    # by today's rules, which are a function of the log; the events that were stored with it are those of its time
+    events = find_events(scalars) if "step" in scalars.columns else [event_from_json(event) for event in run.events]
     last = int(scalars["step"][-1]) if len(scalars) else None
     figures = choose(scalars, arrays)
     data = page_data(scalars, arrays, figures, events, phases(events, last or 0))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from latebloom.analysis import Crossing, Event
+from latebloom.analysis import GROUPS, Crossing, Event
 from latebloom.measures import RECORDS, Record
 from latebloom.views.findings import count
 from latebloom.views.markup import Html, join, tag
@@ -20,23 +20,44 @@ def events_table(events: Sequence[Event], last: int) -> Html:
     """Every event with its rule, interval, and the same rule at other thresholds."""
     if not events:
         return tag("p", "No accuracies were logged, so no event could be looked for.", class_="quiet")
-    heads = ("event", "threshold", "first step", "between", "where, from step 0 to the last")
-    body = [row for event in events for row in _event_rows(event, last)]
     told = "The bold rows are the events; the others show how much the rule's threshold matters."
-    words = tag("p", told, class_="quiet")
+    parts = [tag("p", told, class_="quiet")]
+    for group, title in GROUPS.items():
+        if listed := [event for event in events if event.group == group]:
+            table = scrolled(_group_table(listed, last), title)
+            shut = tag("details", tag("summary", tag("h3", title)), table)
+            parts.append(shut if group == "task-independent" else join(tag("h3", title), table))
+    return join(*parts)
+
+
+def _group_table(events: Sequence[Event], last: int) -> Html:
+    heads = ("event", "threshold", "step", "between", "where, from step 0 to the last")
+    body = [row for event in events for row in _event_rows(event, last)]
     head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
-    return join(words, scrolled(tag("table", head, tag("tbody", *body), class_="events"), "Events"))
+    return tag("table", head, tag("tbody", *body), class_="events")
+
+
+KEYS = {"live": "Key frequencies of each step.", "all": "All frequencies.", "final": "The final network's frequencies."}
+
+
+def _threshold(event: Event, crossing: Crossing) -> str:
+    if event.sign == "of peak":
+        return f"{crossing.threshold:.0%} of the greatest rate"
+    return f"{event.sign} {crossing.threshold:.3g}"
 
 
 def _event_rows(event: Event, last: int) -> list[Html]:
     own = event.found.threshold
     crossings = sorted([event.found, *event.sensitivity], key=lambda c: c.threshold)
-    rule = tag("span", event.rule, class_="rule")
+    if all(crossing.step is None for crossing in crossings):
+        crossings = [event.found]
+    told = " ".join(part for part in (f"{event.rule}.", KEYS.get(event.keys, ""), *_sentences(event.notes)) if part)
+    rule = tag("span", told, class_="rule")
     name = tag("th", tag("strong", event.title), rule, scope="rowgroup", rowspan=len(crossings))
     rows = []
     for i, crossing in enumerate(crossings):
         cells = [name] if i == 0 else []
-        cells += [tag("td", f"≥ {crossing.threshold:g}", class_="number"), *_when(crossing)]
+        cells += [tag("td", _threshold(event, crossing), class_="number"), *_when(crossing)]
         cells.append(tag("td", _strip(crossing, event.name, last, crossing.threshold == own)))
         words = ["own"] if crossing.threshold == own else []
         words += ["first"] if i == 0 else []
@@ -44,12 +65,16 @@ def _event_rows(event: Event, last: int) -> list[Html]:
     return rows
 
 
+def _sentences(notes: Iterable[str]) -> list[str]:
+    return [f"{note[:1].upper()}{note[1:]}." for note in notes]
+
+
 def _when(crossing: Crossing) -> list[Html]:
     if crossing.step is not None:
         between = crossing.interval or (crossing.step, crossing.step)
         said = f"{count(between[0])} and {count(between[1])}" if between[0] < between[1] else "the first logged"
         return [tag("td", count(crossing.step), class_="number"), tag("td", said, class_="number")]
-    at = f"censored at {count(crossing.censored_at)}" if crossing.censored_at is not None else "not seen"
+    at = f"censored at {count(crossing.censored_at)}" if crossing.censored_at is not None else "no"
     return [tag("td", at, class_="number"), tag("td", tag("span", crossing.reason, class_="rule"))]
 
 
@@ -78,7 +103,7 @@ def _strip(crossing: Crossing, name: str, last: int, own: bool) -> Html:
         height=20,
         role="img",
         aria_label=label,
-        class_=f"strip {name}" if name in ("memorised", "grokked") else "strip",
+        class_=f"strip {name}",
     )
 
 

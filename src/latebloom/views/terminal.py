@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from latebloom.analysis import Timeline, phases
+from latebloom.analysis import Timeline, event_from_json, phases
 from latebloom.store import Run
+from latebloom.views import findings
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -76,7 +77,7 @@ class RunDisplay:
             self.console.print(self._line(step, row, timeline, self._rate(now, step)), highlight=False)
 
     def _announce(self, timeline: Timeline) -> None:
-        for event in timeline.events:
+        for event in findings.shown(timeline.events):
             if event.found.step is not None and event.name not in self._events_said:
                 self._events_said.add(event.name)
                 self.console.print(f"{event.title} at step {event.found.step:,} ({event.rule})", highlight=False)
@@ -121,18 +122,18 @@ def _phase(timeline: Timeline) -> str:
 
 def say_outcome(console: Console, run: Run, report: Path) -> None:
     """What happened in a finished run, and where its report is."""
-    for event in run.events:
-        found = event["found"]
-        if found["step"] is None:
-            console.print(f"{event['title']}: {found['reason']}", highlight=False)
-        else:
-            others = ", ".join(
-                f"{other['step']:,} at {other['threshold']}"
-                if other["step"] is not None
-                else f"– at {other['threshold']}"
-                for other in event["sensitivity"]
-            )
-            console.print(f"{event['title']} at step {found['step']:,} ({event['rule']}; {others})", highlight=False)
+    events = [event_from_json(event) for event in run.events]
+    for event in findings.shown(events):
+        found = event.found
+        if found.step is None:
+            console.print(f"{event.title}: {found.reason}", highlight=False)
+            continue
+        told = (f"{other.step:,}" if other.step is not None else "–" for other in event.sensitivity)
+        others = ", ".join(f"{step} at {o.threshold:g}" for step, o in zip(told, event.sensitivity, strict=True))
+        rule = "; ".join(part for part in (event.rule, others) if part)
+        console.print(f"{event.title} at step {found.step:,} ({rule})", highlight=False)
+    found = phases(events, int(run.summary.get("last_step") or 0))
+    console.print(f"Phases: {' · '.join(f'{p.title.lower()} {p.start:,}–{p.end:,}' for p in found)}", highlight=False)
     delay = run.summary.get("delay", {})
     if delay.get("steps") is not None:
         side = "before" if delay["steps"] < 0 else "after"

@@ -26,7 +26,7 @@ LOST, KEPT = 0.5, 0.9
 class Accuracy:
     """The finder; it also sets the marks that others look at."""
 
-    names = ("train_accuracy", "test_accuracy")
+    names: tuple[str, ...] = ("train_accuracy", "test_accuracy")
 
     def __init__(self, keys: Keys = "live") -> None:
         self._train = [Watch(t) for t in (MEMORISED, *OTHERS[MEMORISED])]
@@ -70,9 +70,7 @@ class Accuracy:
     def _late(self, generalised: Event) -> Event:
         found, *others = (self._grokked(watch) for watch in self._test)
         rule = f"{generalised.rule}, at {LATE:g} times the step of memorising or later"
-        return replace(
-            generalised, name="grokked", title="Grokked", rule=rule, found=found, sensitivity=tuple(others)
-        )
+        return replace(generalised, name="grokked", title="Grokked", rule=rule, found=found, sensitivity=tuple(others))
 
     def _grokked(self, watch: Watch) -> Crossing:
         found, first = watch.found, self._train[0].found.step

@@ -23,7 +23,7 @@ EXACT, PUBLISHED, VALID = "alignment", "alignment_published", "alignment_publish
 class CurvatureDrop:
     """The finder."""
 
-    names = (EXACT, PUBLISHED, VALID)
+    names: tuple[str, ...] = (EXACT, PUBLISHED, VALID)
 
     def __init__(self, keys: Keys = "live") -> None:
         self._before: dict[str, list[float]] = {EXACT: [], PUBLISHED: []}

@@ -23,7 +23,7 @@ CENTRE = "the step at which test_accuracy ≥ 0.5"
 class Independent:
     """The finder."""
 
-    names = (
+    names: tuple[str, ...] = (
         "train_accuracy",
         "test_accuracy",
         "train_loss",
@@ -82,7 +82,7 @@ class Independent:
         ):
             if turns[0].logged:
                 since = ", after memorising," if name == "logit_scale" else ""
-                rule = f"greatest {name} (running mean){since} before it falls to 1/{turns[0].factor:g}, {SUSTAINED} in a row"
+                rule = f"greatest {name} (running mean){since} before it falls to 1/{turns[0].factor:g} of that"
                 found.append(_watched(event, title, name, rule, turns, "×"))
         for name, event, title, surge in (
             ("weight_norm_sq", "norm-fall", "Fall of the norm", self._norm),
@@ -93,7 +93,7 @@ class Independent:
         return found if "train_loss" not in self._seen else [*found, self._spike()]
 
     def _spike(self) -> Event:
-        rule = f"train_loss > {FACTOR:g} × its least value in the {WINDOW} log rows before (`latebloom.analysis.slingshots`)"
+        rule = f"train_loss > {FACTOR:g} × its least value in the {WINDOW} log rows before"
         spikes = self._spikes.found
         if spikes:
             first, notes = spikes[0], (f"{len(spikes)} spikes up to step {self._last}",)

@@ -4,8 +4,8 @@ The paper tells its phases in words and on one figure, without rules. In memoris
 and restricted loss stays high; in circuit formation excluded loss rises, Σw² falls and restricted loss begins to fall;
 in cleanup restricted loss goes on falling, test loss drops suddenly and Σw² drops sharply, while Gini indices rise
 sharply. So here circuit formation begins where excluded loss turns from falling to rising, given that restricted loss
-falls since; it ends where the restricted logits alone solve the task. Cleanup is the sharp drop of Σw² that comes with a
-formed circuit.
+falls since; it ends where the restricted logits alone solve the task. Cleanup is the sharp drop of Σw² that comes with
+a formed circuit.
 
 The paper takes the frequencies of the final network. While a run goes on these are not known: then excluded loss is
 that of all frequencies, and restricted loss that of each step's own key frequencies.
@@ -40,7 +40,7 @@ class Nanda:
     def __init__(self, keys: Keys = "live") -> None:
         self._excluded = "excluded_loss" if keys == "final" else "excluded_loss_all_frequencies"
         self._keys: Keys = keys
-        self.names = (self._excluded, RESTRICTED, SQUARES, "train_loss", "test_loss", *GINIS)
+        self.names: tuple[str, ...] = (self._excluded, RESTRICTED, SQUARES, "train_loss", "test_loss", *GINIS)
         self._turns = [Turn(factor) for factor in (RISE, *OTHER_RISES)]
         self._solved = [Watch(level, sign="<") for level in (SOLVED, *OTHERS_SOLVED)]
         self._fall = Surge(down=True, log=True)
@@ -95,7 +95,8 @@ class Nanda:
         begun, *earlier = (self._begun(turn) for turn in self._turns)
         solved, *levels = (self._formed(watch) for watch in self._solved)
         began = (
-            f"least {self._excluded} (running mean) while training loss has fallen, before a rise by × {RISE:g}, while {RESTRICTED} falls to {FALL:g} "
+            f"least {self._excluded} (running mean) while training loss has fallen, before a rise by × {RISE:g}, "
+            f"while {RESTRICTED} falls to {FALL:g} "
             f"of what it was, {SUSTAINED} evaluations in a row each"
         )
         ended = f"{RESTRICTED} < {SOLVED:g}, in {SUSTAINED} evaluations in a row, after formation began"
@@ -126,9 +127,7 @@ class Nanda:
         if found.step is None or self._fallen is not None:
             return found
         last = self._logged[RESTRICTED][0][-1:]
-        why = (
-            f"excluded loss turned at step {found.step}, but {RESTRICTED} has not fallen to {FALL:g} of what it was then"
-        )
+        why = f"excluded loss turned at step {found.step}, but {RESTRICTED} is not down to {FALL:g} of what it was then"
         return Crossing(turn.factor, censored_at=last[0] if last else 0, reason=why)
 
     def _formed(self, watch: Watch) -> Crossing:

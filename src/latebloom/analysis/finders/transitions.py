@@ -17,7 +17,7 @@ from latebloom.analysis.plateaus import APART, FLAT, LONG, ROWS, Plateau, Platea
 class Transitions:
     """The finder; what it tells is worth an event only where there is more than one rise, or a fall."""
 
-    names = ("test_accuracy", "test_accuracy_untransposed")
+    names: tuple[str, ...] = ("test_accuracy", "test_accuracy_untransposed")
 
     def __init__(self, keys: Keys = "live") -> None:
         self._plateaus = Plateaus()
@@ -50,7 +50,8 @@ class Transitions:
         rows = [(s, v) for s, v in self._rows if before.end <= s <= after.start]
         step = next((s for s, v in rows if (v >= half) == up), after.start)
         rule = (
-            f"after memorising, {self._measure} passes the middle of two plateaus (within {FLAT:g} of one level for {ROWS} evaluations or "
+            f"after memorising, {self._measure} passes the middle of two plateaus (within {FLAT:g} of one level "
+            f"for {ROWS} evaluations or "
             f"more and until {LONG:g} times the step of its beginning; levels {APART:g} or more apart)"
         )
         found = Crossing(half, step, (before.end, after.start))
