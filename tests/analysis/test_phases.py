@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_other_tasks_have_the_events_that_need_no_circuit_and_no_others():
 
 def stairs(levels, long=60, rise=8):
     parts = [np.full(long, levels[0])]
-    for before, after in zip(levels, levels[1:], strict=False):
+    for before, after in itertools.pairwise(levels):
         parts += [np.linspace(before, after, rise), np.full(long, after)]
     return np.concatenate(parts)
 

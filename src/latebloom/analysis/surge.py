@@ -118,7 +118,8 @@ class Surge:
             return f"up to step {self._last} there was nothing after which to look for it"
         if not self.change >= LEAST:
             word = "fell" if self._sign < 0 else "rose"
-            return f"up to step {self._last} it {word} by {self._said(self.change if self.change > 0 else 0.0)} only, not {self._said(LEAST)}"
+            by = self._said(self.change if self.change > 0 else 0.0)
+            return f"up to step {self._last} it {word} by {by} only, not {self._said(LEAST)}"
         return ""
 
     def _said(self, change: float) -> str:
