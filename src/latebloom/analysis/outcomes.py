@@ -40,7 +40,8 @@ def outcomes(study: Study, thresholds: Thresholds | None = None) -> pl.DataFrame
     Returns:
         The columns of `study.runs` but for the final scalars, and `end_state`, `phase`, `end_reason`, `train_end`,
         `test_end` as `analysis.end_states` has them, with the budget. A commutative task is judged by the test accuracy
-        without transposes of training pairs.
+        without transposes of training pairs. `grokked.*` is the time to generalise, late or not, as in runs of before
+        the two were told apart: fast runs left out would bias every median. What is late is for `end_state` to say.
 
     Raises:
         LatebloomError: no run has ended.
@@ -86,6 +87,20 @@ def open_outcomes(place: str, root: Path, thresholds: Thresholds | None = None) 
         what = f"no column {lacking[0]}" if lacking else "no rows"
         raise LatebloomError(f"{place}: expected outcomes of a study, got {what}; name the study's folder instead")
     return frame
+
+
+def _time_to_generalise(rows: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    if "generalised.step" not in rows.columns:
+        return rows
+    known = pl.col("generalised.step").is_not_null() | pl.col("generalised.censored_at").is_not_null()
+    ends = ("step", "after", "censored_at")
+    chosen = [
+        pl.when(known).then(pl.col(f"generalised.{e}")).otherwise(pl.col(f"grokked.{e}")).alias(f"grokked.{e}")
+        for e in ends
+    ]
+    return rows.with_columns(chosen).drop(f"generalised.{e}" for e in ends)
 
 
 def axes_of(frame: pl.DataFrame) -> list[str]:

@@ -137,7 +137,12 @@ def _title(task: str) -> str | None:
 
 
 def event_step(row: RunRow, name: str) -> int | None:
-    """The step of an event; what is not as we write it counts as not found."""
+    """The step of an event; what is not as we write it counts as not found.
+
+    Runs stored before there was "generalised" have it as "grokked".
+    """
+    if name == "generalised" and not any(event.get("name") == name for event in row.events):
+        name = "grokked"
     for event in row.events:
         found = event.get("found")
         if event.get("name") == name and isinstance(found, dict) and isinstance(found.get("step"), int):

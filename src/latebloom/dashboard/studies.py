@@ -63,7 +63,8 @@ def study_map(root: Path, folder: Path) -> dict[str, Any]:
                 "state": row.state,
                 "last_step": row.last_step,
                 "memorised": event_step(row, "memorised"),
-                "grokked": event_step(row, "grokked"),
+                # what generalised, late or not: the map tells apart what did from what did not
+                "grokked": event_step(row, "generalised"),
                 "error": row.error,
             }
         runs.append(told)

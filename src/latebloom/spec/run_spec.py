@@ -227,8 +227,8 @@ class Stop(Part):
         "cleanup-ended",
         "norm-fall-ended",
     ] = "never"
-    """The event to wait for, as `latebloom phases` names it; grokked stops at generalising, late or not. Those of circuit and cleanup need the measures
-    `restricted`, `excluded` and `norms`, which the set `default` has; `norm-fall-ended` needs `norms`."""
+    """The event to wait for, as `latebloom phases` names it; grokked stops at generalising, late or not. Those of
+    circuit and cleanup need the measures `restricted`, `excluded` and `norms`; the set `default` has them."""
     after: int = Field(default=1000, ge=0)
     """Steps that the run still goes on after the event."""
 
