@@ -190,7 +190,7 @@ def phases_part(found: Diagram) -> list[str]:
         "## Learning rate × weight decay",
         "",
         f"p = 23, 70 % of the pairs, {len(found.xs)} learning rates × {len(found.ys)} weight decays, {seeds(frame)} "
-        f"seeds: {frame.height} runs, each cell with {least(found)} seeds or more. {unanimous} of {len(found.cells)} "
+        f"seeds: {frame.height} runs, {least(found)} seeds in each cell or more. {unanimous} of {len(found.cells)} "
         "cells end the same way with every seed.",
         "",
         "![What runs end as, by learning rate and weight decay](images/sweep-phases-state.png)",
