@@ -87,13 +87,12 @@ def estimate(specs: list[RunSpec]) -> Estimate:
 def _cost(spec: RunSpec) -> _Cost:
     setup = Setup.of(spec)
     state = update(setup, setup.initial_state())
-    steps, began = 0, time.perf_counter()
-    while steps < 200 and time.perf_counter() - began < TRY_SECONDS:
+    clock = _clock(setup.device)
+    steps, began, until = 0, clock(), time.perf_counter() + TRY_SECONDS
+    while steps < 200 and (steps == 0 or time.perf_counter() < until):
         state = update(setup, state)
         steps += 1
-    if setup.device.type == "cuda":
-        torch.cuda.synchronize(setup.device)
-    step = (time.perf_counter() - began) / steps
+    step = (clock() - began) / steps
     seconds, row = _measuring(setup, state)
     size = sum(tensor.nbytes for tensor in state.tensors().values())
     return _Cost(step, seconds, multiply_adds(setup), size, row)
@@ -106,14 +105,27 @@ def _measuring(setup: Setup, state: TrainState) -> tuple[dict[str, float], int]:
     # the first time, each pays for what it imports and prepares
     values = measures.take(measures.Probe(subject, state.params, last_update(setup, state)), chosen)
     probe = measures.Probe(subject, state.params, last_update(setup, state))
-    seconds = {measure.name: _timed(partial(measures.take, probe, [measure])) for measure in chosen}
+    clock = _clock(setup.device)
+    seconds = {measure.name: _timed(partial(measures.take, probe, [measure]), clock) for measure in chosen}
     return seconds, sum(v.nbytes if isinstance(v, xarray.DataArray) else 8 for v in values.values())
 
 
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def _clock(device: torch.device) -> Callable[[], float]:
+    """Seconds of work: on a CPU those that this process had of it, which other processes do not lengthen."""
+    if device.type == "cpu":
+        return time.process_time
+
+    def synchronised() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return synchronised
+
+
+def _timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _scaled(spec: RunSpec, timed: dict[str, _Cost]) -> _Cost:
