@@ -33,6 +33,8 @@ test-cluster: .venv/.installed-cluster ## Run a sweep on a two-node Ray cluster 
 
 bench: .venv/.installed ## Measure the training speed on this machine
 	@$(BIN)/python benchmarks/training.py
+	@$(BIN)/python benchmarks/ensembles.py
+	@! command -v nvidia-smi >/dev/null || $(BIN)/python benchmarks/ensembles.py --device cuda
 
 # -E: an unchanged page is read again, or its warnings would be errors the first time only.
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html

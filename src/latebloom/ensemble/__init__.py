@@ -3,7 +3,7 @@
 Three engines do the same work:
 
 - `lifted`: runs of one shape in one process, by one update with a run axis (`training/ensemble.py`); on a GPU, where
-  hundreds of small networks are needed to fill it, and on a CPU for networks so small that most of a step is overhead;
+  many small networks are needed to fill it;
 - `side-by-side`: one-thread processes, one run each at a time; on a CPU with several cores;
 - `one-by-one`: one run after the other in this process.
 """

@@ -9,16 +9,9 @@ from typing import Any, Literal
 from latebloom.experiment import prepared
 from latebloom.process import cores
 from latebloom.spec import RunSpec
-from latebloom.training import multiply_adds, obstacle, shape_of
+from latebloom.training import obstacle, shape_of
 
 Engine = Literal["lifted", "side-by-side", "one-by-one"]
-
-LIFT_BELOW = 3e6
-"""Multiply-adds of a step below which a CPU trains eight lifted runs faster than two processes do
-(`python benchmarks/ensembles.py --crossover`): so much of a small step is overhead."""
-
-WORTH_LIFTING = 4
-"""Runs of one small shape from which a CPU lifts: fewer do not pay for the run axis."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ def chosen(
     parts: list[Part] = []
     rest: dict[tuple[Engine, str], list[RunSpec]] = {}
     for members in shapes.values():
-        found, why = _engine(members, engine, device, tell)
+        found, why = _engine(members, len(once), engine, device, tell)
         if found == "lifted":
             # neighbours in size share an ensemble: a member is padded to the largest
             parts.append(Part("lifted", tuple(sorted(members, key=lambda spec: spec.split.fraction)), why))
@@ -66,22 +59,22 @@ def chosen(
 
 
 def _engine(
-    members: list[RunSpec], asked: Engine | None, device: str | None, tell: Callable[[str], None]
+    members: list[RunSpec], runs: int, asked: Engine | None, device: str | None, tell: Callable[[str], None]
 ) -> tuple[Engine, str]:
-    """The engine for runs of one shape, and why."""
+    """The engine for runs of one shape among so many runs in all, and why."""
     first = members[0]
     if asked in ("one-by-one", "side-by-side"):
         return asked, "as asked for"
-    beside: Engine = "side-by-side" if first.device == "cpu" and len(members) > 1 and cores() > 1 else "one-by-one"
-    if asked is None and (len(members) == 1 or (first.device == "cpu" and len(members) < WORTH_LIFTING)):
-        return beside, "too few runs of one shape to lift"
+    beside: Engine = "side-by-side" if first.device == "cpu" and runs > 1 and cores() > 1 else "one-by-one"
+    if asked is None and first.device == "cpu":
+        # measured from 3e5 to 1e7 multiply-adds a step: `python benchmarks/ensembles.py --crossover`
+        return beside, "on a CPU lifting is no faster"
+    if asked is None and len(members) == 1:
+        return beside, "one run of its shape: nothing to lift"
     try:
         setup = prepared(first, device)
     except Exception:  # told once more, by each run for itself
         return "one-by-one", "the first run of this shape cannot be set up"
-    size = multiply_adds(setup)
-    if asked is None and first.device == "cpu" and size >= LIFT_BELOW:
-        return beside, f"{size:.2g} multiply-adds a step: on a CPU, processes side by side are faster than lifting"
     wrong = obstacle(setup)
     if not wrong:
         return "lifted", "as asked for" if asked else f"runs of one shape on {first.device}"
