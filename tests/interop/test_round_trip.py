@@ -18,14 +18,15 @@ from latebloom.interop.derive import table_from_shapes
 from latebloom.interop.exporting import file_of, written
 from latebloom.interop.files import WeightFile
 from latebloom.interop.fit import fit
-from latebloom.models import MLP
+from latebloom.models import MLP, Bilinear
 from latebloom.spec import RunSpec, resolve
 from latebloom.store import Run, RunWriter, open_run
 
 # what each layout cannot hold, of the list of cases
 FIRST = {"all biases", "tied", "power", "odd width", "pre-norm", "two layers, pre-norm", "rotary"}
 NEW = {"gated", "gated, rotary, RMSNorm", "no positions, quadratic", "attention only", "attention only, two layers"}
-SHARES = {"uniform attention", "half uniform, sees all", "three layers"}
+NEW |= {"bilinear in its MLP", "bilinear"}
+SHARES = {"uniform attention", "half uniform, sees all", "scaled, no biases, no positions", "three layers"}
 NOT_LENS = {"tied", "power", "odd width", "rotary"} | NEW | SHARES
 REFUSED = {
     "nanda2023": FIRST | NEW | SHARES | {"two layers, sees all"},
@@ -40,7 +41,8 @@ REFUSED = {
 def spec_of(case: str, **changes) -> RunSpec:
     """A spec with a model of the list of cases."""
     cls, sizes = MODELS[case]
-    table = {"task": {"name": "modular", "p": 7}, "model": {"name": cls.__name__.lower()} | sizes}
+    equation = "a b" if cls is Bilinear else "a b ="
+    table = {"task": {"name": "modular", "p": 7, "equation": equation}, "model": {"name": cls.__name__.lower()} | sizes}
     table |= {"optim": {"name": "adamw"}, "steps": 20, "split": {"scheme": "numpy", "fraction": 0.5}, "seed": 5}
     return resolve(table | changes)
 

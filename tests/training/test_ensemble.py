@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import cases
-from latebloom.models import MLP
+from latebloom.models import Bilinear
 from latebloom.optim import GRADIENT_RULES, OPTIMISERS
 from latebloom.spec import override, read, resolve
 from latebloom.tasks import Distinct, Examples
@@ -69,7 +69,7 @@ def settings_of(part: Any, registry: dict[str, type]) -> dict[str, Any]:
 
 ROWS: dict[str, dict[str, Any]] = {
     **{
-        f"model {k}": {"model": {"name": "mlp" if c is MLP else "transformer"} | s}
+        f"model {k}": {"model": {"name": c.__name__.lower()} | s, **({"task.equation": "a b"} if c is Bilinear else {})}
         for k, (c, s) in cases.MODELS.items()
     },
     **{f"optim {k}": {"optim": settings_of(part, OPTIMISERS)} for k, part in cases.OPTIMISERS.items()},

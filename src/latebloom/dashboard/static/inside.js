@@ -100,7 +100,10 @@ class Panels {
       this.tables.set(step, null);
     }
     this.asking.delete(step);
-    if (step === this.step) this.show();
+    const whole = this.tables.size === this.sizes.steps.length;
+    // what was painted before had a scale without the later checkpoints
+    if (whole) this.painted = null;
+    if (whole || step === this.step) this.show();
     else this.fetchNext();
   }
 

@@ -5,6 +5,9 @@ import { stackFigure } from "./stack.js";
 import { heatFigure } from "./heat.js";
 import { player } from "./player.js";
 
+// Safari has no idle callbacks.
+const whenIdle = window.requestIdleCallback ?? ((piece) => setTimeout(piece, 50));
+
 const KINDS = { lines: lineFigure, stack: stackFigure, heat: heatFigure };
 
 // `more` are further pieces that are drawn and moved with the figures.
@@ -22,7 +25,8 @@ export function drawFigures(data, time, more = []) {
   }).observe(document.body);
 }
 
-// A figure in closed details has no width: it is drawn when they are opened. One that is out of sight is not moved.
+// A figure in closed details has no width: it is drawn when they are opened. One that is out of sight is moved when the
+// browser has nothing else to do, so that those in sight keep pace.
 function unfolded(figure, data, time) {
   const element = document.getElementById(figure.id);
   const { draw, move } = KINDS[figure.kind](element, figure, data, time);
@@ -34,10 +38,19 @@ function unfolded(figure, data, time) {
     move();
   };
   let seen = true;
+  let waiting = 0;
+  const follow = () => {
+    waiting = 0;
+    if (open()) move();
+  };
+  const moved = () => {
+    if (seen) follow();
+    else waiting ||= whenIdle(follow);
+  };
   new IntersectionObserver(([entry]) => {
     seen = entry.isIntersecting;
-    if (seen && open()) move();
+    if (seen) follow();
   }).observe(element);
   folder?.addEventListener("toggle", whole);
-  return { draw: whole, move: () => seen && open() && move() };
+  return { draw: whole, move: moved };
 }
