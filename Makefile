@@ -11,7 +11,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c co
 # All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-cluster bench docs lint format clean new-venv
+.PHONY: help demo test test-slow test-cluster bench example docs lint format clean new-venv
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ lint: .venv/.installed-dev ## Check style and types: ruff, pyright
 format: .venv/.installed-dev ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+example: .venv/.installed ## Train the run that ships with the package anew
+	@$(BIN)/python scripts/example.py
 
 clean: ## Remove .venv, caches and built documentation; never runs/
 	rm -rf .venv docs/_build build dist .pytest_cache .ruff_cache .hypothesis .coverage

@@ -40,11 +40,16 @@ def ls(*, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
 
 @app.command
 def report(run: str, /, *, runs: RunsFolder = Path("runs")) -> None:
-    """Write a run's report anew; RUN is a folder, or a run's name or the beginning of it."""
-    from latebloom.store import open_run
+    """Write the report of a run or of a study anew; RUN is a folder, or a name or the beginning of a run's."""
+    from latebloom.store import open_run, open_study
+    from latebloom.store.study_file import FILE
     from latebloom.views.report import write_report
+    from latebloom.views.study_report import write_study_report
 
-    print(write_report(open_run(run, runs)))
+    if any((place / FILE).is_file() for place in (Path(run), runs / run)):
+        print(write_study_report(open_study(run, runs)))
+    else:
+        print(write_report(open_run(run, runs)))
 
 
 @app.command

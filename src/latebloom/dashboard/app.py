@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from latebloom import __version__
 from latebloom.analysis import find_events, phases
@@ -21,11 +21,13 @@ from latebloom.dashboard import listing
 from latebloom.dashboard.access import Access, Guard
 from latebloom.dashboard.comparing import MOST_RUNS, compared
 from latebloom.dashboard.curves import rows_since
+from latebloom.dashboard.example import GROUP
 from latebloom.dashboard.jobs import Jobs
 from latebloom.dashboard.looking import Looker
 from latebloom.dashboard.packed import MEDIA
 from latebloom.dashboard.place import NotThereError, Place
 from latebloom.dashboard.studies import list_studies, study_map
+from latebloom.dashboard.tour import address, card
 from latebloom.errors import LatebloomError
 from latebloom.store.layout import finite_json
 from latebloom.views.embed import marks, spans
@@ -99,8 +101,8 @@ def _pages(app: FastAPI, place: Place) -> None:
         titles = {"list": "Runs", "compare": "Compare", "studies": "Studies", "study": "Study"}
         return HTMLResponse(shell(titles[name], (STATIC / f"{name}.html").read_text("utf-8"), name))
 
-    for address, name in PAGES.items():
-        app.get(address)(lambda name=name: page(name))
+    for where, name in PAGES.items():
+        app.get(where)(lambda name=name: page(name))
 
     @app.get("/study/{folder:path}")
     def study(folder: str) -> Response:
@@ -108,10 +110,21 @@ def _pages(app: FastAPI, place: Place) -> None:
         return page("study")
 
     @app.get("/run/{folder:path}")
-    def run(folder: str) -> Response:
+    def run(folder: str, tour: int | None = None) -> Response:
         parts = page_parts(place.run(folder))
-        body = Template((STATIC / "run.html").read_text("utf-8")).substitute(parts, folder=text(folder))
+        # the tour speaks of the example; at other runs its number says nothing
+        shown = folder.startswith(f"{GROUP}/")
+        told = {"folder": text(folder), "tour": "" if tour is None or not shown else card(tour)}
+        body = Template((STATIC / "run.html").read_text("utf-8")).substitute(parts, **told)
         return HTMLResponse(shell(parts["title"], body, "run"))
+
+    @app.get("/tour")
+    def begin() -> Response:
+        return RedirectResponse(address(1), 303)
+
+    @app.get("/tour/{number}")
+    def stop(number: int) -> Response:
+        return RedirectResponse(address(number), 303)
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from latebloom.dashboard import example
 from latebloom.errors import LatebloomError
 from latebloom.store import Run, StoreError
 from latebloom.store.layout import MAX_DEPTH, Layout, checked_name
@@ -16,7 +17,7 @@ class NotThereError(LatebloomError):
 
 @dataclass(frozen=True)
 class Place:
-    """The runs folder that is served; nothing outside it is read."""
+    """The runs folder that is served; nothing is read outside it and the example that ships with the package."""
 
     root: Path
 
@@ -31,10 +32,11 @@ class Place:
         except StoreError as error:
             raise NotThereError(f"there is no {name!r} here") from error
         parts = name.split("/")
-        steps = [self.root.joinpath(*parts[:i]) for i in range(1, len(parts) + 1)]
-        if len(parts) > MAX_DEPTH or any(s.is_symlink() for s in steps) or not steps[-1].is_dir():
-            raise NotThereError(f"there is no {name!r} here")
-        return steps[-1]
+        for root in (self.root, example.ROOT):
+            steps = [root.joinpath(*parts[:i]) for i in range(1, len(parts) + 1)]
+            if len(parts) <= MAX_DEPTH and not any(s.is_symlink() for s in steps) and steps[-1].is_dir():
+                return steps[-1]
+        raise NotThereError(f"there is no {name!r} here")
 
     def run(self, name: str) -> Run:
         """A run, by its folder.

@@ -13,6 +13,9 @@ from latebloom.dashboard.access import Access, is_loopback
 from latebloom.dashboard.app import make_app
 from latebloom.errors import LatebloomError
 
+DEFAULT = Path("runs")
+"""The folder that `latebloom run` makes: until then, the example is served alone."""
+
 
 def serve(
     root: Path, host: str, port: int, token: str | None, allow_run: bool, tell: Callable[[str], None] = print
@@ -30,7 +33,7 @@ def serve(
     Raises:
         LatebloomError: the folder is not there, or the address cannot be listened on.
     """
-    if not root.is_dir():
+    if not root.is_dir() and root != DEFAULT:
         raise LatebloomError(f"there is no folder {root}: `latebloom run` makes one, or name yours")
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)

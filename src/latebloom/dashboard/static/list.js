@@ -26,6 +26,9 @@ async function load() {
   const none = shown.total ? "No run fits these filters." : "No runs here yet: `latebloom run` makes one.";
   const many = shown.found === shown.total ? `${count(shown.total)} runs` : `${count(shown.found)} of ${count(shown.total)} runs`;
   said.textContent = shown.found ? many : none;
+  if (shown.rows.length && shown.rows.every((row) => row.example) && shown.total === 1) {
+    said.textContent = "No runs of yours yet: `latebloom run` makes one. Meanwhile here is one that ships with latebloom.";
+  }
   fillPages();
   drawCurves(shown.rows.map((row) => row.folder));
 }
@@ -66,7 +69,9 @@ function rowOf(row) {
   });
   const link = html("a", "", row.folder);
   link.href = `/run/${path(row.folder)}`;
-  const name = html("th", "", link, html("span", "rule", row.about));
+  const about = html("span", "rule", row.about);
+  if (row.example) about.prepend(html("span", "state", "example"), " ", Object.assign(html("a", "", "tour of grokking"), { href: "/tour" }), " · ");
+  const name = html("th", "", link, about);
   name.scope = "row";
   const state = html("td", "", html("span", "state", row.state));
   state.firstChild.dataset.state = row.state;

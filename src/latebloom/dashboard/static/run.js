@@ -8,6 +8,7 @@ import { insidePanels } from "./inside.js";
 import { html } from "./svg.js";
 import { themeButton, tooltips } from "./theme.js";
 import { Timeline } from "./timeline.js";
+import { tour } from "./tour.js";
 
 const folder = document.getElementById("actions").dataset.folder;
 const data = readData(document.getElementById("data"));
@@ -25,6 +26,7 @@ function start() {
       document.querySelector('#axis [value="linear"]').checked = true;
     }
     drawFigures(data, time, [insidePanels(folder, time), address()]);
+    tour();
   }
   if (document.querySelector(".badge")?.dataset.state === "running") follow();
 }
