@@ -1,8 +1,8 @@
 """Everything that decides a run's result: tables and presets, validated, frozen, hashed."""
 
 from latebloom.spec.example_list import packed
-from latebloom.spec.faults import Fault, SpecError, suggestion
-from latebloom.spec.files import about, canonical, describe, json_schema, override, presets, put, read, write
+from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
+from latebloom.spec.files import about, canonical, describe, described, json_schema, override, presets, put, read, write
 from latebloom.spec.named import REGISTRIES, settings, source_file
 from latebloom.spec.resolve import resolve
 from latebloom.spec.run_spec import Loss, RunSpec, Schedule
@@ -17,6 +17,8 @@ __all__ = [
     "about",
     "canonical",
     "describe",
+    "described",
+    "from_pydantic",
     "json_schema",
     "override",
     "packed",

@@ -172,10 +172,11 @@ def _component_schema(name: str, cls: type) -> dict[str, Any]:
 
 def describe(kind: str) -> dict[str, Any]:
     """Everything built in of one kind: what it is, its facts, and each field's default, allowed values and meaning."""
-    return {name: _described(cls) for name, cls in REGISTRIES[kind].items()}
+    return {name: described(cls) for name, cls in REGISTRIES[kind].items()}
 
 
-def _described(cls: type) -> dict[str, Any]:
+def described(cls: type) -> dict[str, Any]:
+    """What one class of settings is, its facts, and each field's default, allowed values and meaning."""
     schema = _component_schema("", cls)
     fields = {key: facts for key, facts in schema["properties"].items() if key != "name"}
     return {
