@@ -1,8 +1,12 @@
-"""The one list of tasks, models, optimisers and measures that every contract test runs over."""
+"""The one list of tasks, models, optimisers, settings and measures that every contract test runs over.
+
+Each row is also a whole run, too small to be of use: `SPECS`. A row that is missing fails in `test_contracts.py`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from latebloom.measures import MEASURES
@@ -20,6 +24,7 @@ from latebloom.optim import (
     OrthoGrad,
     Plain,
 )
+from latebloom.spec import REGISTRIES, packed
 from latebloom.tasks import (
     Conditional,
     DigitAddition,
@@ -45,11 +50,19 @@ TASKS: dict[str, Task] = {
     "add mod 4, no prime": Modular("add", 4),
     "polynomial": Polynomial("x^3 + xy^2 + y", 5),
     "three operands, no prime": Polynomial("x + y + z", 4, "a o b ="),
+    "polynomial, a b": Polynomial("x^2 + xy + y^2", 5, "a b"),
+    "polynomial, eos": Polynomial("x^2 + y", 4, "eos a o b ="),
     "conditional": Conditional(p=5),
+    "conditional, add mul": Conditional("add", "mul", "a", 5, "a b"),
+    "conditional, sub div": Conditional("sub", "div", "b", 5, "a o b ="),
+    "conditional, mul add": Conditional("mul", "add", "a", 5, "eos a o b ="),
     "mixture": Mixture(("add", "div", "mul"), 3, "eos a o b ="),
+    "mixture, no prime": Mixture(("add", "sub"), 4, "a o b ="),
     "group": GroupMultiplication("S_3"),
     "group, cyclic": GroupMultiplication("C_2 x C_3", "ba", "a b"),
     "group, conjugation": GroupMultiplication("D_4", "aba^-1"),
+    "group, opposite": GroupMultiplication("S_3", "ba", "a o b ="),
+    "group, there and back": GroupMultiplication("A_3 x C_2", "aba", "eos a o b ="),
     "parity": SparseParity(n=5, k=2, samples=20),
     "null": Null({"name": "modular", "p": 5}),
     "digits": DigitAddition(digits=2, samples=30),
@@ -118,6 +131,56 @@ GRADIENT_RULES: dict[str, GradientRule] = {
     "sam": SAM(rho=0.1),
 }
 
+# what a spec says besides task, network, optimiser and gradient rule
+SETTINGS: dict[str, dict[str, Any]] = {
+    "cross-entropy, float32": {"loss": {"precision": "float32"}, "precision": "float32"},
+    "stablemax": {"loss": {"name": "stablemax"}},
+    "mse": {"loss": {"name": "mse"}},
+    "hinge": {"loss": {"name": "hinge"}},
+    "pytorch": {"init": "pytorch"},
+    "xavier": {"init": "xavier"},
+    "drawn as by Nanda et al.": {"init": "nanda2023", "split": {"scheme": "nanda2023"}},
+    "large": {"init_scale": 2.0},
+    "numpy": {"split": {"scheme": "numpy"}},
+    "rounded as by Power et al.": {"split": {"scheme": "power2022", "fraction": 0.43}},
+    "torch": {"split": {"scheme": "torch"}},
+    "listed": {"split": {"scheme": "list", "examples": packed(range(3, 16), 25), "fraction": 13 / 25}},
+    "rows": {"split": {"scheme": "rows"}},
+    "cosets": {"task": {"name": "group", "group": "S_3"}, "split": {"scheme": "cosets", "subgroup": "021"}},
+    "minibatches": {"batch": 5},
+    "fresh": {"task": {"name": "parity", "n": 5, "k": 2, "samples": 20}, "split": {"scheme": "fresh"}, "batch": 7},
+    "fresh, several answers": {
+        "task": {"name": "digits", "digits": 2, "samples": 30},
+        "split": {"scheme": "fresh"},
+        "batch": 7,
+    },
+    "corrupted": {"labels": {"corrupted": 0.3}},
+    "l1": {"regular": {"l1": 0.01}},
+    "dropout": {"regular": {"dropout": 0.3}},
+    "dropout, no residual stream": {"model": {"name": "mlp", "widths": [12]}, "regular": {"dropout": 0.3}},
+    "weight noise": {"regular": {"weight_noise": 0.01}, "batch": 5},
+    "gradient noise": {"regular": {"gradient_noise": 0.02}},
+    "decay to the start": {"regular": {"decay_to": "init"}},
+    "decay by tensor": {"regular": {"decay_factors": {"*.b_*": 0.0, "embed.*": 2.5}}},
+    "fixed norm": {"regular": {"norm": 0.8}},
+    "warm-up, linear": {"schedule": {"warmup": 2, "shape": "linear", "floor": 0.1}},
+    "warm-up, cosine": {"schedule": {"warmup": 2, "shape": "cosine"}},
+    "decay switched off": {"changes": {"3": {"weight_decay": 0.0, "lr": 0.02}}},
+}
+
+_FILES = Path(__file__).parents[1] / "examples"
+
+# one's own in one file, wherever a spec takes a name
+OWN: dict[str, dict[str, Any]] = {
+    "own task": {"task": {"name": f"{_FILES}/own_task.py:SumOfSquares", "p": 5}},
+    "own network": {
+        "task": {"name": "modular", "p": 5, "equation": "a b"},
+        "model": {"name": f"{_FILES}/own_model.py:Bilinear", "d_model": 6},
+    },
+    "own optimiser": {"optim": {"name": f"{_FILES}/own_optimiser.py:Lion", "lr": 0.01}},
+    "own gradient rule": {"gradient": {"name": f"{_FILES}/own_gradient_rule.py:Clipped", "most": 0.05}},
+}
+
 MEASURE_NAMES = [measure.name for measure in MEASURES]
 
 
@@ -137,7 +200,47 @@ def model_for(name: str, task: Task) -> Model:
     return cls(d_vocab=task.d_vocab, n_ctx=n_ctx, classes=task.classes, **sizes, **several)
 
 
-def settings_seen(cls: type) -> dict[str, set[Any]]:
-    """The values of every literal field of a class that the list of models covers."""
-    rows = [cls(3, 2, 2, **sizes) for listed, sizes in MODELS.values() if listed is cls]
-    return {field.name: {getattr(row, field.name) for row in rows} for field in dataclasses.fields(cls)}
+RUN: dict[str, Any] = {
+    "task": {"name": "modular", "p": 5},
+    "model": {"name": "transformer"} | SMALL,
+    "optim": {"name": "adamw", "lr": 0.01, "beta2": 0.98},
+    "split": {"fraction": 0.5},
+    "precision": "float64",
+    "steps": 6,
+}
+"""What a row changes: a run of a second or less."""
+
+
+def settings_of(kind: str, part: Any) -> dict[str, Any]:
+    """A built-in part as a spec names it."""
+    name = next(name for name, cls in REGISTRIES[kind].items() if cls is type(part))
+    fields = dataclasses.asdict(part).items()
+    return {"name": name} | {key: list(v) if isinstance(v, tuple) else v for key, v in fields}
+
+
+def _of_model(name: str) -> dict[str, Any]:
+    cls, sizes = MODELS[name]
+    table = {"name": next(key for key, value in REGISTRIES["model"].items() if value is cls)} | sizes
+    return {"model": table} | ({"task": RUN["task"] | {"equation": "a b"}} if cls is Bilinear else {})
+
+
+SPECS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    **{f"task {name}": {"task": settings_of("task", task)} for name, task in TASKS.items()},
+    **{f"model {name}": _of_model(name) for name in MODELS},
+    **{f"optim {name}": {"optim": settings_of("optim", part)} for name, part in OPTIMISERS.items()},
+    **{f"gradient {name}": {"gradient": settings_of("gradient", part)} for name, part in GRADIENT_RULES.items()},
+    **SETTINGS,
+    **OWN,
+}
+"""Every row as the changes of a small run."""
+
+
+def table_of(row: str, **more: Any) -> dict[str, Any]:
+    """A row as a whole table, with some parts changed: of each part what is said last, field by field."""
+    table = RUN
+    for changes in (SPECS[row], more):
+        for key, value in changes.items():
+            named = not isinstance(value, dict) or "name" in value or key == "changes"
+            table = table | {key: value if named else table.get(key, {}) | value}
+    return table

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import typing
 
 import pytest
 import torch
 from torch import Tensor
 
 import cases
-from latebloom.models import MLP, MODELS, Bilinear, Transformer, initial_params
+from latebloom.models import MLP, Bilinear, Transformer, initial_params
 from latebloom.tasks import Examples
 from models_at_random import float64_params
 
@@ -149,17 +148,6 @@ def test_apply_reads_every_tensor(model_name):
     )
     for name, grad in zip(params, grads, strict=True):
         assert name.endswith(unread) or grad.abs().max() > 1e-12, name
-
-
-def test_every_class_and_every_choice_is_in_the_list():
-    assert {cls for cls, _ in cases.MODELS.values()} == set(MODELS.values())
-    for cls in (Transformer, MLP, Bilinear):
-        hints = typing.get_type_hints(cls, include_extras=False)
-        seen = cases.settings_seen(cls)
-        for field, hint in hints.items():
-            choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
-            choices = (True, False) if hint is bool else choices
-            assert seen[field] >= set(choices), (cls.__name__, field)
 
 
 def test_activations_have_transformer_lens_names_and_shapes():

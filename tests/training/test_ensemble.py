@@ -13,11 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import cases
-from latebloom.models import Bilinear
-from latebloom.optim import GRADIENT_RULES, OPTIMISERS
 from latebloom.spec import override, read, resolve
 from latebloom.tasks import Distinct, Examples
-from latebloom.training import LOSSES, Ensemble, Setup, TrainState, obstacle, shape_of, update
+from latebloom.training import Ensemble, Setup, TrainState, obstacle, shape_of, update
 
 SMALL = {"task.p": "5", "model.d_model": "8", "model.n_heads": "2", "model.d_mlp": "8", "steps": "400"}
 # of different sizes, so that all but the largest are padded
@@ -62,41 +60,22 @@ def assert_members_equal_lone_runs(setups: list[Setup], steps: int) -> None:
         assert distance(lone, made.initial_state()) > 1e-6
 
 
-def settings_of(part: Any, registry: dict[str, type]) -> dict[str, Any]:
-    name = next(name for name, cls in registry.items() if cls is type(part))
-    return {"name": name} | dataclasses.asdict(part)
+# tasks are data; what is drawn on the host is refused (`test_contracts.py`, which has the rows over a few steps)
+DRAWN = {"fresh", "fresh, several answers", "dropout", "dropout, no residual stream", "weight noise", "gradient noise"}
+ROWS = [row for row in cases.SPECS if not row.startswith("task ") and row not in DRAWN]
 
 
-ROWS: dict[str, dict[str, Any]] = {
-    **{
-        f"model {k}": {"model": {"name": c.__name__.lower()} | s, **({"task.equation": "a b"} if c is Bilinear else {})}
-        for k, (c, s) in cases.MODELS.items()
-    },
-    **{f"optim {k}": {"optim": settings_of(part, OPTIMISERS)} for k, part in cases.OPTIMISERS.items()},
-    **{f"rule {k}": {"gradient": settings_of(part, GRADIENT_RULES)} for k, part in cases.GRADIENT_RULES.items()},
-    **{f"loss {name}": {"loss.name": name} for name in LOSSES},
-    "minibatches": {"batch": "4"},
-    "last position has many rows": {"task.equation": "a b"},
-    "three positions": {"task.equation": "eos a o b ="},
-    "l1": {"regular.l1": "1e-3"},
-    "decay to the start": {"regular.decay_to": "init"},
-    "decay by tensor": {"regular.decay_factors": '{"*.b_*" = 0, "embed.*" = 0.3}'},
-    "fixed norm": {"regular.norm": "1.2"},
-    "corrupted labels": {"labels.corrupted": "0.3"},
-    "changes": {"changes": '{"7" = {weight_decay = 0.25}, "12" = {lr = 1e-4}}'},
-    "cosine": {"schedule.shape": "cosine", "schedule.warmup": "3"},
-}
-
-
-@pytest.mark.parametrize("row", ROWS)
-def test_a_member_equals_the_same_run_alone(row):
-    assert_members_equal_lone_runs([setup(ROWS[row], member) for member in MEMBERS[:2]], 8)
+def case(row: str, member: dict[str, str], **more: str) -> Setup:
+    table = cases.table_of(row)
+    if table["split"].get("scheme") == "list":
+        member = {name: value for name, value in member.items() if name != "split.fraction"}
+    return Setup.of(resolve(override(table, {"steps": "400"} | member | more)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_a_member_equals_the_same_run_alone_over_200_steps(row):
-    assert_members_equal_lone_runs([setup(ROWS[row], member) for member in MEMBERS], 200)
+    assert_members_equal_lone_runs([case(row, member) for member in MEMBERS], 200)
 
 
 def test_members_may_differ_in_every_hyperparameter():
@@ -252,7 +231,7 @@ class OnTheHost(TorchDispatchMode):
 @pytest.mark.parametrize("row", ROWS)
 def test_an_update_neither_asks_the_device_nor_brings_it_anything(row):
     """What a CUDA graph forbids, tried on PyTorch's `meta` device, where no number can be read."""
-    made = [on_meta(setup(ROWS[row], member)) for member in MEMBERS[:2]]
+    made = [on_meta(case(row, member)) for member in MEMBERS[:2]]
     ensemble = Ensemble(made, [one.initial_state() for one in made], capture=False)
     with OnTheHost() as host:
         ensemble._one_update()
@@ -272,6 +251,6 @@ def on_meta(made: Setup) -> Setup:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("row", ROWS)
 def test_a_captured_update_equals_the_plain_one(row):
-    made = [setup(ROWS[row], member, {"device": "cuda"}) for member in MEMBERS]
+    made = [case(row, member, device="cuda") for member in MEMBERS]
     pairs = [Ensemble(made, [one.initial_state() for one in made], capture).advance(100) for capture in (True, False)]
     assert all(distance(*pair) == 0 for pair in zip(*pairs, strict=True))

@@ -52,15 +52,21 @@ def _fixed(name: str, part: Any) -> dict[str, Any]:
 
 def obstacle(setup: Setup) -> str:
     """Why runs of this shape cannot be lifted; "" when they can. Built-in parts are known to; one's own are tried."""
-    regular = setup.spec.regular
-    drawn = [name for name in ("dropout", "weight_noise", "gradient_noise") if getattr(regular, name)]
-    if drawn:
-        return f"regular.{drawn[0]} is drawn on the host at every step"
+    if drawn := _drawn_on_the_host(setup.spec):
+        return f"{drawn} is drawn on the host at every step"
     try:
         Ensemble([setup, setup], [setup.initial_state()] * 2, capture=False).advance(1)
     except Exception as error:  # whatever torch.vmap makes of one's own code
         return f"torch.vmap fails: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
     return ""
+
+
+def _drawn_on_the_host(spec: RunSpec) -> str:
+    """The setting that asks for random numbers of every step's own, which no table on the device holds; "" if none."""
+    if spec.split.scheme == "fresh":
+        return "split.scheme = fresh"
+    drawn = [name for name in ("dropout", "weight_noise", "gradient_noise") if getattr(spec.regular, name)]
+    return f"regular.{drawn[0]}" if drawn else ""
 
 
 class Ensemble:
@@ -80,10 +86,12 @@ class Ensemble:
             capture: whether the update is captured; by default on a CUDA device.
 
         Raises:
-            ValueError: the shapes differ.
+            ValueError: the shapes differ, or something is drawn on the host at every step.
         """
         if len({shape_of(setup.spec) for setup in setups}) != 1:
             raise ValueError("expected members of one shape: task, network, loss, precision, batch and kinds of rules")
+        if drawn := _drawn_on_the_host(setups[0].spec):
+            raise ValueError(f"expected runs that can be lifted, got {drawn}, which is drawn on the host at every step")
         self.setups = list(setups)
         self.steps = [state.step for state in states]
         first = setups[0]
