@@ -34,9 +34,9 @@ def ask(root: Path, address: str, **params: Any) -> Any:
 
 def test_the_list_can_be_filtered_sorted_and_paged(root, monkeypatch):
     whole = ask(root, "/api/runs")
-    assert (whole["total"], whole["found"], whole["pages"]) == (10, 10, 1)
-    assert whole["states"] == {"done": 9, "failed": 1}
-    assert whole["groups"] == ["broken", "decay-study", "pair"]
+    assert (whole["total"], whole["found"], whole["pages"]) == (11, 11, 1)
+    assert whole["states"] == {"done": 10, "failed": 1}
+    assert whole["groups"] == ["broken", "decay-study", "latebloom-example", "pair"]
     assert {row["about"].split(" · ")[0] for row in whole["rows"] if row["group"] == "pair"} == {"a + b mod 11"}
     assert [row["group"] for row in ask(root, "/api/runs", state="failed")["rows"]] == ["broken"]
     assert ask(root, "/api/runs", group="pair", q="MOD 11 adamw")["found"] == 2
@@ -45,8 +45,8 @@ def test_the_list_can_be_filtered_sorted_and_paged(root, monkeypatch):
     assert up == sorted(up)
     monkeypatch.setattr("latebloom.dashboard.listing.PAGE", 4)
     pages = [ask(root, "/api/runs", sort="run", page=page) for page in (1, 2, 3)]
-    assert [len(page["rows"]) for page in pages] == [4, 4, 2]
-    assert len({row["folder"] for page in pages for row in page["rows"]}) == 10
+    assert [len(page["rows"]) for page in pages] == [4, 4, 3]
+    assert len({row["folder"] for page in pages for row in page["rows"]}) == 11
     assert ask(root, "/api/runs", page=99)["page"] == 3
 
 

@@ -62,8 +62,8 @@ class Facts:
         return float(rows[name].drop_nulls()[-1])
 
     def percent(self, step: int | None, name: str) -> str:
-        """A share as a whole number of per cent."""
-        return f"{100 * self.at(step, name):.0f} %"
+        """A share in per cent, to three digits."""
+        return f"{100 * self.at(step, name):.3g} %"
 
 
 @cache
@@ -95,8 +95,9 @@ def _stops(run: Run, facts: Facts) -> Sequence[Stop]:
     return (
         Stop(
             "A table to learn",
-            f"A small transformer sees {share:.0%} of all sums a + b mod {p}, over and over, and never the others. "
-            f"At step 0 it guesses: {facts.percent(0, 'test_accuracy')} right, where chance is {1 / p:.0%}. "
+            f"A small transformer sees {100 * share:.3g} % of all sums a + b mod {p}, over and over, and never the "
+            "others. "
+            f"At step 0 it guesses: {facts.percent(0, 'test_accuracy')} right, where chance is {100 / p:.3g} %. "
             "Blue and dashed are the pairs it trains on, orange the held-out ones.",
             "accuracy",
             0,
@@ -127,10 +128,11 @@ def _stops(run: Run, facts: Facts) -> Sequence[Stop]:
         ),
         Stop(
             "It was not sudden inside",
-            "Progress measures look at parts of the network. While accuracy stood still, a network reduced to a few "
-            f"waves (restricted loss) got better: {facts.at(facts.memorised, 'restricted_loss_all'):.1f} nats at step "
-            f"{first}, {facts.at(facts.generalised, 'restricted_loss_all'):.2g} at step {later}. Point at the "
-            "figure's title for the definitions.",
+            f"From step {first} to {count(between)} held-out accuracy went only from "
+            f"{facts.percent(facts.memorised, 'test_accuracy')} to {facts.percent(between, 'test_accuracy')}. But with "
+            "all but a few waves taken out of its answers (restricted loss) the network went from "
+            f"{facts.at(facts.memorised, 'restricted_loss_all'):.2g} to {facts.at(between, 'restricted_loss_all'):.2g} "
+            "nats, and with those waves taken out (excluded loss) it got worse. Point at the title for definitions.",
             "progress",
             between,
         ),
@@ -144,7 +146,7 @@ def _stops(run: Run, facts: Facts) -> Sequence[Stop]:
         Stop(
             "A neuron is a wave",
             "Left: what one neuron does on every pair (a, b). Right: the best fit by a single frequency. Choose "
-            "another neuron by its number, or press one of the cells above.",
+            "another neuron by its number, or press one of the cells beside it.",
             "neuron",
             None,
         ),
