@@ -33,9 +33,10 @@ RULES: dict[str, set[str]] = {
     "interop": {"spec", "store", "models", "tasks", "training", "axes", "provenance"},
     "studies": {"experiment", "ensemble", "analysis", "store", "spec", "training", "measures", "process"},
     "views": {"store", "analysis", "measures"},
+    "figures": {"views", "store", "analysis", "measures"},
     "dashboard": {"views", "store", "analysis", "measures", "spec"},
     "recorder": {"store", "analysis", "provenance", "views"},
-    "__init__": {"store", "spec", "experiment", "recorder"},
+    "__init__": {"store", "spec", "experiment", "recorder", "figures"},
 }
 RULES["cli"] = set(RULES)
 RULES["__main__"] = {"cli"}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latebloom import figures
     from latebloom.recorder import Recorder
     from latebloom.store import open_run as open
     from latebloom.store import open_study
 
 __version__ = "0.1.0"
 
-__all__ = ["Recorder", "open", "open_study"]
+__all__ = ["Recorder", "figures", "open", "open_study"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from latebloom.store import open_study
 
         return open_study
+    if name == "figures":
+        from importlib import import_module
+
+        return import_module("latebloom.figures")
     if name == "Recorder":
         from latebloom.recorder import Recorder
 

@@ -111,7 +111,7 @@ def page_parts(run: Run) -> dict[str, Html]:
     Args:
         run: finished or not; of an unfinished one, what has been logged so far.
     """
-    scalars, arrays, left_out = _one_run(run.scalars, run.arrays)
+    scalars, arrays, left_out = one_run(run.scalars, run.arrays)
     # by today's rules, which are a function of the log; the events that were stored with it are those of its time
     events = find_events(scalars) if "step" in scalars.columns else [event_from_json(event) for event in run.events]
     last = int(scalars["step"][-1]) if len(scalars) else None
@@ -157,7 +157,7 @@ def _section(part: str, html: Html) -> Html:
     return tag("section", tag("h2", title, class_="unseen" if part == "learning" else None), figures)
 
 
-def _one_run(scalars: pl.DataFrame, arrays: xarray.Dataset) -> tuple[pl.DataFrame, xarray.Dataset, list[str]]:
+def one_run(scalars: pl.DataFrame, arrays: xarray.Dataset) -> tuple[pl.DataFrame, xarray.Dataset, list[str]]:
     """The first run's numbers by step, where several were trained together."""
     left_out = []
     if "run" in scalars.columns and scalars["run"].n_unique() > 1:

@@ -1,0 +1,1 @@
+"""The functions that make figures, by what they look at."""

@@ -1,0 +1,183 @@
+"""What figures read of a run: its log by step, its arrays, its phases and events; and why something is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latebloom.analysis import Event, event_from_json, find_events, phases
+from latebloom.analysis.circuits.rebuild import probe_of
+from latebloom.errors import LatebloomError
+from latebloom.figures.spec import Axis, Mark, Scale, Span
+from latebloom.measures import MEASURES, RECORDS
+from latebloom.measures.cyclic import missing_cyclic
+from latebloom.views.embed import marks, spans
+from latebloom.views.findings import task_title
+from latebloom.views.report import one_run
+from latebloom.views.thinning import rows_to_keep
+
+if TYPE_CHECKING:
+    import polars as pl
+    import xarray
+
+    from latebloom.measures.probe import Probe
+    from latebloom.store import Run
+
+STEPS = "training step"
+MOST_POINTS = 1500
+"""Of one curve: more than its pixels; each stretch's least and greatest values stay."""
+
+
+class NoFigureError(LatebloomError):
+    """A figure needs what a run does not hold."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A run's log, opened for drawing."""
+
+    run: Run
+
+    @cached_property
+    def _numbers(self) -> tuple[pl.DataFrame, xarray.Dataset]:
+        scalars, arrays, _ = one_run(self.run.scalars, self.run.arrays)
+        return scalars, arrays
+
+    @property
+    def scalars(self) -> pl.DataFrame:
+        """The rows of the first run, by step."""
+        return self._numbers[0]
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """By today's rules; those stored where nothing was logged."""
+        if "step" in self.scalars.columns:
+            return find_events(self.scalars)
+        return [event_from_json(event) for event in self.run.events]
+
+    @property
+    def last(self) -> int:
+        """The last step logged."""
+        return int(self.scalars["step"][-1]) if self.scalars.height else 0
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The phases, to shade."""
+        return tuple(Span(**span) for span in spans(phases(self.events, self.last)))
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The events that have a mark of their own."""
+        found = marks(self.events)
+        ends = [m["interval"] or (m["step"], m["step"]) for m in found]
+        return tuple(Mark(m["title"], m["step"], *end) for m, end in zip(found, ends, strict=True))
+
+    @property
+    def title(self) -> str:
+        """The task and the run's name."""
+        return f"{task_title(self.run.spec, self.run.summary)} · {self.run.id}"
+
+    def has(self, name: str) -> bool:
+        """Whether a scalar or an array has a number somewhere."""
+        scalars, arrays = self._numbers
+        if name in scalars.columns:
+            return bool(scalars[name].is_not_null().any())
+        return name in arrays.data_vars
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of a scalar where it was taken, thinned out; gaps are what is not finite."""
+        rows = self.scalars.select("step", name).drop_nulls()
+        x, y = rows["step"].to_numpy(), rows[name].cast(float).to_numpy()
+        kept = rows_to_keep(x, [y], most=MOST_POINTS)
+        return x[kept].astype(float), np.where(np.isfinite(y[kept]), y[kept], np.nan)
+
+    def array(self, name: str) -> xarray.DataArray:
+        """An array at the steps at which it was taken, `step` first."""
+        found = self._numbers[1][name]
+        taken = np.isfinite(found.values).reshape(len(found), -1).any(axis=1)
+        return found[taken]
+
+    def lacking(self, figure: str, names: Iterable[str]) -> NoFigureError:
+        """Why none of these measures can be drawn, and the command that would change it."""
+        wanted = list(names)
+        measure = next((m for m in MEASURES for r in m.records if r.name in wanted), None)
+        what = f"{figure} needs {' or '.join(wanted)}, which {self.run.id} has not logged"
+        if measure is None:
+            return NoFigureError(what)
+        why = (self.run.summary.get("missing") or {}).get(measure.name)
+        if why:
+            return NoFigureError(f"{what}: {why}")
+        least = "default" if measure.level == "light" else measure.level
+        return NoFigureError(f"{what}: `latebloom run {self._spec} --measures {least}` trains it with them")
+
+    def asked(self, figure: str, *names: str) -> list[str]:
+        """Those of some measures that were logged.
+
+        Raises:
+            NoFigureError: none was.
+        """
+        found = [name for name in names if self.has(name)]
+        if not found:
+            raise self.lacking(figure, names)
+        return found
+
+    @property
+    def _spec(self) -> str:
+        return str(self.run.folder / "spec.toml")
+
+    def checkpoints(self, figure: str, least: int = 1) -> list[int]:
+        """The steps of the run's checkpoints.
+
+        Raises:
+            NoFigureError: there are too few.
+        """
+        steps = self.run.checkpoints
+        if len(steps) < least:
+            total = self.run.spec.get("steps")
+            every = max(1, total // 40) if isinstance(total, int) else 100
+            raise NoFigureError(
+                f"{figure} needs {least} checkpoint{'s' if least > 1 else ''} or more, and {self.run.id} has "
+                f"{len(steps)}: `latebloom run {self._spec} --checkpoints.every {every}` trains it with them"
+            )
+        return steps
+
+
+def network(figure: str, run: Run, at: int | None, cyclic: bool = False) -> tuple[int, Probe]:
+    """The step, and the network of a run's checkpoint.
+
+    Args:
+        figure: its name, for messages.
+        run: the run.
+        at: the step; None is the newest.
+        cyclic: whether the task must have a cyclic group.
+
+    Raises:
+        NoFigureError: there is no checkpoint, or no such group.
+        LatebloomError: the run cannot be rebuilt, or has no checkpoint of that step.
+    """
+    Log(run).checkpoints(figure)
+    step, probe = probe_of(run, at)
+    why = missing_cyclic(probe.subject) if cyclic else ""
+    if why:
+        raise NoFigureError(f"{figure} cannot be drawn of {run.id}: {probe.subject.task.title}: {why}")
+    return step, probe
+
+
+def steps_axis(scale: Scale = "linear") -> Axis:
+    """The horizontal axis of everything that is drawn over training."""
+    return Axis(STEPS, scale=scale)
+
+
+def unit_of(name: str) -> str:
+    """A measure's unit as axes have it; "" for a pure number."""
+    unit = RECORDS[name].units if name in RECORDS else ""
+    return "" if unit == "1" else unit
+
+
+def about_measure(name: str, what: str = "variant") -> Any:
+    """A line of a measure's record; "" where it has none."""
+    return getattr(RECORDS[name], what) if name in RECORDS else ""
