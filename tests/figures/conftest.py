@@ -31,9 +31,8 @@ def bare(tmp_path_factory):
 @pytest.fixture(scope="session")
 def made(tiny):
     """Every figure of the tiny run, made once."""
-    return {
-        name: getattr(latebloom.figures, name.replace("-", "_"))(tiny) for name, k in kinds().items() if k.of == "run"
-    }
+    of_runs = [name for name, kind in kinds().items() if kind.of == "run"]
+    return {name: getattr(latebloom.figures, name.replace("-", "_"))(tiny) for name in of_runs}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 import latebloom
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.errors import LatebloomError
-from latebloom.figures.registry import kinds
+from latebloom.figures.registry import kind, kinds
 from latebloom.figures.spec import Bars, Heat, Line
 from latebloom.measures.cyclic import CyclicLogits
 from latebloom.measures.fourier import embedding_rows
@@ -72,10 +72,10 @@ def test_the_numbers_are_those_of_the_run(name, made, tiny):
 
 
 def test_every_figure_says_what_it_shows_and_needs():
-    for kind in kinds().values():
-        assert 10 < len(kind.about) < 110, kind.name
-        assert kind.needs, kind.name
-        assert getattr(latebloom.figures, kind.name.replace("-", "_")) is kind.build
+    for known in kinds().values():
+        assert 10 < len(known.about) < 110, known.name
+        assert known.needs, known.name
+        assert getattr(latebloom.figures, known.name.replace("-", "_")) is known.build
 
 
 def test_no_figure_is_hidden_by_a_module():
@@ -106,8 +106,6 @@ NEED_NOTHING = {"curves", "fourier-norms"}
 
 def test_an_unknown_figure_names_those_that_are_near():
     with pytest.raises(LatebloomError, match="no figure 'progres': did you mean progress"):
-        from latebloom.figures.registry import kind
-
         kind("progres")
     with pytest.raises(AttributeError, match="no figure 'nothing'"):
         _ = latebloom.figures.nothing

@@ -21,10 +21,8 @@ def figures(*, as_json: AsJson = False) -> None:
     from latebloom.figures.registry import kinds
 
     if as_json:
-        told = {
-            k.name: {"about": k.about, "of": k.of, "needs": k.needs, "options": k.options} for k in kinds().values()
-        }
-        print_json(told)
+        facts = ("about", "of", "needs", "options")
+        print_json({name: {fact: getattr(kind, fact) for fact in facts} for name, kind in kinds().items()})
         return
     listed = table("figure", "of", "what it shows", "what it needs", "options")
     for kind in kinds().values():
@@ -75,5 +73,5 @@ def _subjects(kind: Kind, names: tuple[str, ...], root: Path) -> list[Any]:
     if kind.of == "study":
         from latebloom.analysis.outcomes import open_outcomes
 
-        return [open_outcomes(names[0], root)]
+        return [open_outcomes(name, root) for name in names]
     return [open_run(name, root) for name in names]

@@ -1,7 +1,7 @@
-"""Figures of runs and studies: `latebloom.figures.curves(run)` makes one, a notebook shows it, `.save("x.svg")` writes it.
+"""Figures of runs and studies: `latebloom.figures.curves(run)` makes one, a notebook shows it, `.save(path)` writes it.
 
-Each name of `latebloom figures` is a function here, with `_` for `-`. A figure is plain data (`spec.Figure`); matplotlib
-draws it as PNG, SVG and PDF, and Plotly as a page of its own and in notebooks.
+Each name of `latebloom figures` is a function here, with `_` for `-`. A figure is plain data (`spec.Figure`), which
+matplotlib draws as PNG, SVG and PDF, and Plotly as a page of its own and in notebooks.
 """
 
 from __future__ import annotations

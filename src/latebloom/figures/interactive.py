@@ -1,10 +1,10 @@
-"""Figures drawn by Plotly: a page of its own that asks nothing of the network, and notebooks. Nothing is computed here."""
+"""Figures drawn by Plotly: a page that asks nothing of the network, and notebooks. Nothing is computed here."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def plotly_json(figure: Figure, theme: Theme = "light") -> dict[str, Any]:
     """
     import json
 
-    return json.loads(draw(figure, theme).to_json())
+    return json.loads(draw(figure, theme).to_json() or "{}")
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,8 @@ def _at(words: str, left: float, top: float, width: float, height: float) -> dic
 
 
 def _axis(said: Axis) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "title": {"text": html.escape(said.title), "standoff": 6, "font": {"size": 13}},
-        "tickfont_size": 12,
-    }
+    title = {"text": html.escape(said.title), "standoff": 6, "font": {"size": 13}}
+    made: dict[str, Any] = {"title": title, "tickfont_size": 12}
     if said.scale == "log":
         made |= {"type": "log", "exponentformat": "power"}
     if said.range is not None:
@@ -201,9 +199,7 @@ def _seen(values: np.ndarray | None, said: Axis) -> Any:
 def _line(drawn: Drawn, part: Line, place: _Place, look: Look, width: float, height: float) -> None:
     colour, x, y = look.ink(part.ink), place.panel.x, place.panel.y
     shape = {"shape": "hv"} if part.steps else {}
-    on = {"x": _seen(part.x, x), "hoverinfo": "skip", "showlegend": False, "mode": "lines", "line_width": 0} | _on(
-        place
-    )
+    on: dict[str, Any] = {"x": _seen(part.x, x), "hoverinfo": "skip", "mode": "lines", "line_width": 0} | _on(place)
     if part.low is not None and part.high is not None:
         drawn.add_scatter(y=_seen(part.high, y), line=shape, **on)
         fill = {"fill": "tonexty", "fillcolor": _faded(colour, 0.15)}
@@ -291,8 +287,8 @@ def _heat(drawn: Drawn, part: Heat, place: _Place, look: Look, width: float, hei
     low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
     if said.range is not None:
         low, high = np.log10(said.range) if said.scale == "log" else said.range
-    bar = _bar(Axis(said.label, said.unit, said.scale, (10**low, 10**high) if said.scale == "log" else None, said.ticks),
-               place, width, height)  # fmt: skip
+    ends = (float(10**low), float(10**high)) if said.scale == "log" else None
+    bar = _bar(replace(said, range=ends), place, width, height)
     drawn.add_heatmap(
         x=part.x.tolist(),
         y=part.y.tolist(),

@@ -12,7 +12,7 @@ import numpy as np
 from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.errors import LatebloomError
-from latebloom.figures.spec import Axis, Mark, Scale, Span
+from latebloom.figures.spec import STEPS, Axis, Mark, Scale, Span
 from latebloom.measures import MEASURES, RECORDS
 from latebloom.measures.cyclic import missing_cyclic
 from latebloom.views.embed import marks, spans
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from latebloom.measures.probe import Probe
     from latebloom.store import Run
 
-STEPS = "training step"
 MOST_POINTS = 1500
 """Of one curve: more than its pixels; each stretch's least and greatest values stay."""
 

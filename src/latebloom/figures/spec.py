@@ -1,9 +1,9 @@
-"""A figure as plain data: panels with axes, and what is drawn in them; two renderers turn the same data into pictures."""
+"""A figure as plain data: panels with axes, and what is drawn in them. Two renderers turn it into pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ import numpy as np
 
 Theme = Literal["light", "dark"]
 Scale = Literal["linear", "log"]
+STEPS = "training step"
+"""The label of an axis over training: phases and events are drawn where it is the horizontal one."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,6 @@ class Figure:
     marks: tuple[Mark, ...] = ()
     keys: tuple[Key, ...] = ()
     height: float = 2.6
-    steps_label: str = field(default="training step", repr=False)
 
     def save(self, path: str | Path, theme: Theme = "light") -> Path:
         """Write it as PNG, SVG, PDF or a self-contained HTML page, by the file's suffix.
@@ -229,7 +230,7 @@ class Figure:
 
     def over_steps(self, panel: Panel) -> bool:
         """Whether phases and events belong into a panel."""
-        return panel.x.label == self.steps_label
+        return panel.x.label == STEPS
 
     def rows(self) -> Sequence[Sequence[Panel]]:
         """The panels row by row; a wide one has a row of its own."""

@@ -149,8 +149,8 @@ def _line(ax: Axes, part: Line, look: Look) -> None:
         drawn["drawstyle"] = "steps-post"
     ax.plot(part.x, part.y, zorder=2 if part.thin else 3, **drawn)
     if part.low is not None and part.high is not None:
-        step = {"step": "post"} if part.steps else {}
-        ax.fill_between(part.x, part.low, part.high, color=colour, alpha=0.15, linewidth=0, **step)
+        step = "post" if part.steps else None
+        ax.fill_between(part.x, part.low, part.high, step=step, color=colour, alpha=0.15, linewidth=0)
     if part.shade is not None and part.shades is not None:
         colours = _colours(look.ramp, look.lines)
         dots = ax.scatter(part.x, part.y, c=part.shade, cmap=colours, s=16, zorder=4, norm=_norm(part.shades))
@@ -323,7 +323,11 @@ def _below(figure: Figure, look: Look, width: float) -> tuple[list[list[Any]], l
     if any(figure.over_steps(panel) for panel in figure.panels):
         handles += [Patch(facecolor=look.strips[span.name], label=span.title) for span in figure.phases]
         for mark, shape in zip(figure.marks, EVENTS, strict=False):
-            sample = {"color": look.ink("ink"), "markerfacecolor": look.ink("paper"), "linestyle": "none"}
+            sample: dict[str, Any] = {
+                "color": look.ink("ink"),
+                "markerfacecolor": look.ink("paper"),
+                "linestyle": "none",
+            }
             handles.append(Line2D([], [], marker=shape, markersize=5, label=mark_words(mark), **sample))
     handles += [Patch(facecolor=look.ink(key.ink), label=key.label) for key in figure.keys]
     lines = lines_of([handle.get_label() for handle in handles], width - 0.3, LETTER, 0.45)
@@ -333,8 +337,8 @@ def _below(figure: Figure, look: Look, width: float) -> tuple[list[list[Any]], l
 def _write_below(drawn: Drawn, key: list[list[Any]], note: list[str], look: Look, width: float, height: float) -> None:
     for i, handles in enumerate(key):
         up = 0.06 + 0.185 * (len(note) + len(key) - 1 - i)
-        placed = {"loc": "lower left", "bbox_to_anchor": (0.1 / width, up / height), "borderpad": 0.0}
-        shape = {"borderaxespad": 0.0, "columnspacing": 1.4, "handlelength": 1.5}
+        placed: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.1 / width, up / height), "borderpad": 0.0}
+        shape: dict[str, Any] = {"borderaxespad": 0.0, "columnspacing": 1.4, "handlelength": 1.5}
         drawn.legend(handles=handles, ncols=len(handles), **placed, **shape).set_in_layout(False)
-    quiet = {"fontsize": 7.5, "color": look.ink("quiet"), "va": "bottom", "linespacing": 1.35}
+    quiet: dict[str, Any] = {"fontsize": 7.5, "color": look.ink("quiet"), "va": "bottom", "linespacing": 1.35}
     drawn.text(0.1 / width, 0.07 / height, "\n".join(note), **quiet).set_in_layout(False)

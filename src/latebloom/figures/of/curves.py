@@ -62,6 +62,8 @@ def _panel(log: Log, title: str, y: Axis, curves: Sequence[Named], scale: Scale)
     return Panel(title, steps_axis(scale), y, tuple(parts)) if parts else None
 
 
-def _over_steps(name: str, title: str, log: Log, panels: Sequence[Panel | None], note: str = "", **more: int) -> Figure:
+def _over_steps(
+    name: str, title: str, log: Log, panels: Sequence[Panel | None], note: str = "", columns: int = 2
+) -> Figure:
     kept = tuple(panel for panel in panels if panel is not None)
-    return Figure(name, f"{title} · {log.title}", kept, note, phases=log.spans, marks=log.marks, **more)
+    return Figure(name, f"{title} · {log.title}", kept, note, phases=log.spans, marks=log.marks, columns=columns)

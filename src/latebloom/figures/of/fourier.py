@@ -41,9 +41,7 @@ def _norms(title: str, rows: torch.Tensor, keys: tuple[int, ...]) -> Panel:
     sines = np.array([norms[found[1]] if len(found := np.flatnonzero(of == k)) > 1 else np.nan for k in frequencies])
     faint = ~np.isin(frequencies, keys)
     ends = {1: "1", len(frequencies): str(len(frequencies))} | {k: str(k) for k in keys}
-    bars = (
-        Bars(frequencies, cosines, "cosine", "three", faint=faint),
-        Bars(frequencies, sines, "sine", "four", faint=faint),
-    )
+    waves = (("cosine", cosines, "three"), ("sine", sines, "four"))
+    bars = tuple(Bars(frequencies, heights, word, ink, faint=faint) for word, heights, ink in waves)
     x = Axis("frequency k", ticks=tuple(sorted(ends.items())), range=(0.2, len(frequencies) + 0.8))
     return Panel(title, x, Axis("norm of the component"), bars)
