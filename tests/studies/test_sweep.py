@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from latebloom.errors import LatebloomError
-from latebloom.store import RunWriter, StoreError, no_space, open_study, read_study
+from latebloom.store import RunWriter, StoreError, no_space, open_run, open_study, read_study
 from latebloom.studies import sweep as module
 from latebloom.studies.expand import Plan, expand
 from latebloom.studies.pool import LocalPool, Lost, Message, Step
@@ -239,6 +239,28 @@ def test_a_task_says_how_its_runs_end(plan, tmp_path, monkeypatch):
     assert not no_space(StoreError("other"))
 
 
+def test_runs_of_one_shape_are_trained_together(plan, tmp_path):
+    def sweep(root, together):
+        run_sweep(plan, root, lambda folder: LocalPool(1, folder / "workers.log"), together=together)
+        return {run: open_run(root / "grid" / run) for run in plan.specs}
+
+    alone, together = sweep(tmp_path / "alone", 1), sweep(tmp_path / "together", 4)
+    for run in plan.specs:
+        made = together[run].provenance["ensemble"]
+        assert (made["engine"], made["at_once"]) == ("lifted", 4 if run in list(plan.specs)[:4] else 2)
+        for name, tensor in alone[run].params().items():
+            assert (tensor - together[run].params()[name]).abs().max() < 1e-4, name
+
+
+def test_an_ensemble_says_how_its_runs_end(plan, tmp_path):
+    first, second, third = list(plan.specs.values())[:3]
+    with RunWriter.open(tmp_path, "grid", first.run_id, first.model_dump(mode="json"), {}):
+        found = run_task(Task((first, second, replace_lr(third)), tmp_path, "grid"), lambda: False)
+    assert [outcome.end for outcome in found] == ["busy", "done", "failed"]
+    found = run_task(Task((first, third), tmp_path, "grid"), lambda: True)
+    assert [outcome.end for outcome in found] == ["stopped", "stopped"]
+
+
 def replace_lr(spec):
     return spec.model_copy(update={"optim": spec.optim | {"lr": 100.0, "weight_decay": 100.0}, "steps": 39})
 
@@ -263,7 +285,7 @@ def test_best_is_the_first_to_grok(plan, tmp_path):
 
 
 def test_time_left_follows_the_steps(plan, tmp_path, monkeypatch):
-    made = module._Sweep(plan, tmp_path, None, None, None, None)  # pyright: ignore[reportArgumentType]
+    made = module._Sweep(plan, tmp_path, None, None, 1, None, None)  # pyright: ignore[reportArgumentType]
     made.standing = Standing(6, done=2)
     assert made._left() is None
     made.began -= 100

@@ -39,6 +39,9 @@ def sweep(
         str | None, Parameter(help="of the Ray cluster, host:port or auto [default: one is started here]")
     ] = None,
     workers: Annotated[int | None, Parameter(help="tasks at a time [default: one for each core; on cuda 1]")] = None,
+    together: Annotated[
+        int | None, Parameter(help="runs of one shape that a task trains as an ensemble [default: 64 on cuda, else 1]")
+    ] = None,
     gpus: Annotated[
         float | None, Parameter(help="share of a GPU that a task takes in a Ray cluster [default: 1 on cuda, else 0]")
     ] = None,
@@ -56,6 +59,8 @@ def sweep(
     """
     if workers is not None and not 1 <= workers <= 4096:
         raise LatebloomError(f"--workers: expected a number from 1 to 4096, got {workers}")
+    if together is not None and not 1 <= together <= 4096:
+        raise LatebloomError(f"--together: expected a number from 1 to 4096, got {together}")
     if engine == "local" and (address is not None or gpus is not None):
         raise LatebloomError("--address and --gpus are for --engine ray")
     if gpus is not None and not 0 <= gpus <= 64:
@@ -80,7 +85,8 @@ def sweep(
         made = partial(_cluster, address, share, workers)
     else:
         made = partial(_pool, count)
-    standing, failures = _train(plan, runs, made, console, title, retry_failed)
+    each = together or (64 if cuda else 1)
+    standing, failures = _train(plan, runs, made, each, console, title, retry_failed)
     folder = runs / plan.file.name
     if as_json:
         print_json(
@@ -98,7 +104,13 @@ def sweep(
 
 
 def _train(
-    plan: Plan, runs: Path, engine: Callable[[Path], Engine], console: Console, title: str, retry_failed: bool
+    plan: Plan,
+    runs: Path,
+    engine: Callable[[Path], Engine],
+    together: int,
+    console: Console,
+    title: str,
+    retry_failed: bool,
 ) -> tuple[Standing, dict[str, str]]:
     from latebloom.studies.expand import described
     from latebloom.studies.sweep import run_sweep
@@ -110,6 +122,7 @@ def _train(
             plan,
             runs,
             engine,
+            together=together,
             retry_failed=retry_failed,
             watch=display,
             interrupted=interrupts.asked,

@@ -22,7 +22,7 @@ from latebloom.ensemble.single import run_one_by_one
 from latebloom.experiment import InterruptedRunError
 from latebloom.spec import RunSpec
 
-__all__ = ["Engine", "Outcome", "Watcher", "run_ensemble"]
+__all__ = ["Engine", "Outcome", "Watcher", "outcomes_of", "run_ensemble"]
 
 ENGINES = {"lifted": run_lifted, "side-by-side": run_side_by_side, "one-by-one": run_one_by_one}
 
@@ -61,6 +61,38 @@ def run_ensemble(
     Raises:
         InterruptedRunError: `interrupted` said so.
     """
+    found = outcomes_of(
+        specs,
+        root,
+        group,
+        engine=engine,
+        device=device,
+        threads=threads,
+        watch=watch,
+        interrupted=interrupted,
+        tell=tell,
+    )
+    stopped = sum(outcome.state == "stopped" for outcome in found)
+    if stopped:
+        raise InterruptedRunError(
+            f"stopped with {stopped} of {len(specs)} runs to do: all is stored, and the same call goes on from there"
+        )
+    return found
+
+
+def outcomes_of(
+    specs: Sequence[RunSpec],
+    root: Path,
+    group: str,
+    *,
+    engine: Engine | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    watch: Watcher = unwatched,
+    interrupted: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = warnings.warn,
+) -> list[Outcome]:
+    """As `run_ensemble`, but an interruption is what became of the runs that it stopped, and raises nothing."""
     outcomes: dict[str, Outcome] = {}
     for part in chosen(specs, engine, device, tell):
         found = ENGINES[part.engine](
@@ -69,9 +101,4 @@ def run_ensemble(
         outcomes |= {outcome.run_id: outcome for outcome in found}
         if interrupted():
             break
-    stopped = sum(spec.run_id not in outcomes or outcomes[spec.run_id].state == "stopped" for spec in specs)
-    if stopped:
-        raise InterruptedRunError(
-            f"stopped with {stopped} of {len(specs)} runs to do: all is stored, and the same call goes on from there"
-        )
-    return [outcomes[spec.run_id] for spec in specs]
+    return [outcomes.get(spec.run_id, Outcome(spec.run_id, "stopped", "stopped before it began")) for spec in specs]

@@ -13,8 +13,7 @@ import xarray
 from latebloom import measures
 from latebloom.experiment import last_update, subject_of
 from latebloom.spec import RunSpec
-from latebloom.studies.sweep import shape_of
-from latebloom.training import Setup, TrainState, log_due, log_gap, multiply_adds, update
+from latebloom.training import Setup, TrainState, log_due, log_gap, multiply_adds, shape_of, update
 
 TRY_SECONDS = 1.0
 """Seconds of steps that are timed for one shape."""
@@ -67,12 +66,12 @@ def estimate(specs: list[RunSpec]) -> Estimate:
     """
     shapes: dict[str, list[RunSpec]] = {}
     for spec in specs:
-        shapes.setdefault(shape_of(spec), []).append(spec)
+        shapes.setdefault(_kind(spec), []).append(spec)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         first = [group[0] for group in shapes.values()]
-        timed = {shape_of(spec): _cost(spec) for spec in first[:: max(1, -(-len(first) // MOST_TRIED))]}
+        timed = {_kind(spec): _cost(spec) for spec in first[:: max(1, -(-len(first) // MOST_TRIED))]}
         seconds, size = 0.0, 0
         for shape, group in shapes.items():
             cost = timed.get(shape) or _scaled(group[0], timed)
@@ -82,6 +81,11 @@ def estimate(specs: list[RunSpec]) -> Estimate:
     finally:
         torch.set_num_threads(threads)
     return Estimate(len(specs), len(shapes), seconds, size, len(timed))
+
+
+def _kind(spec: RunSpec) -> str:
+    """What decides the cost of a step and of a log row."""
+    return f"{shape_of(spec)} {spec.log.measures}"
 
 
 def _cost(spec: RunSpec) -> _Cost:

@@ -96,20 +96,28 @@ class Queue:
         self._do(work)
 
     def claim(self, most: int = 1) -> list[str]:
-        """Take up the next waiting runs, at most so many and of one shape; none when there are none."""
+        """Take up the next waiting runs, at most so many and of one shape; none when there are none.
+
+        A run over which a worker has died is taken up alone: it may take others with it.
+        """
         now = self._clock()
 
         def work(c: sqlite3.Connection) -> list[str]:
             c.execute("update runs set state = 'waiting', owner = null where state = 'claimed' and until < ?", (now,))
             first = c.execute(
-                "select shape from runs where state = 'waiting' and until <= ? order by place limit 1", (now,)
+                "select run, shape, lost from runs where state = 'waiting' and until <= ? order by place limit 1",
+                (now,),
             ).fetchone()
             if first is None:
                 return []
-            found = c.execute(
-                "select run from runs where state = 'waiting' and until <= ? and shape = ? order by place limit ?",
-                (now, first[0], most),
-            ).fetchall()
+            run, shape, lost = first
+            found = [(run,)]
+            if not lost:
+                found = c.execute(
+                    "select run from runs where state = 'waiting' and until <= ? and shape = ? and lost = 0 "
+                    "order by place limit ?",
+                    (now, shape, most),
+                ).fetchall()
             c.executemany(
                 "update runs set state = 'claimed', owner = ?, until = ? where run = ?",
                 [(self.owner, now + LEASE, run) for (run,) in found],

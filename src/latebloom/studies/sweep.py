@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from latebloom.errors import LatebloomError
-from latebloom.spec import RunSpec
 from latebloom.store import Layout, StoreError, gather, no_space, open_study, write_study
 from latebloom.studies.expand import Plan, described
 from latebloom.studies.pool import Engine, Lost, Message, Step
 from latebloom.studies.queue import DiskFullError, Queue
 from latebloom.studies.task import Outcome, Task
+from latebloom.training import shape_of
 
 RENEW_EVERY = 5.0
 """Seconds between two renewals of this process's claims."""
@@ -90,6 +88,7 @@ def run_sweep(
     root: Path,
     engine: Callable[[Path], Engine],
     *,
+    together: int = 1,
     retry_failed: bool = False,
     watch: Callable[[Standing], None] = lambda standing: None,
     interrupted: Callable[[], bool] = lambda: False,
@@ -100,6 +99,7 @@ def run_sweep(
         plan: what to run.
         root: the runs folder.
         engine: makes the engine, given the study's folder; it is closed at the end.
+        together: how many runs of one shape a task has at most; several are trained as an ensemble.
         retry_failed: whether runs that failed are tried again.
         watch: told several times a second where the sweep stands.
         interrupted: asked as often; when it says so, runs under way are stored and stopped.
@@ -117,7 +117,7 @@ def run_sweep(
         write_study(folder, plan.file)
         queue = Queue(folder)
         made = engine(folder)
-        sweep = _Sweep(plan, root, queue, made, watch, interrupted)
+        sweep = _Sweep(plan, root, queue, made, together, watch, interrupted)
         sweep.fill()
         if retry_failed:
             queue.retry_failed()
@@ -142,11 +142,12 @@ class _Sweep:
         root: Path,
         queue: Queue,
         engine: Engine,
+        together: int,
         watch: Callable[[Standing], None],
         interrupted: Callable[[], bool],
     ) -> None:
         self.plan, self.root, self.queue, self.engine = plan, root, queue, engine
-        self.watch, self.interrupted = watch, interrupted
+        self.together, self.watch, self.interrupted = together, watch, interrupted
         self.folder = root / plan.file.name
         self.cells = {run.id: described(run.cell) for run in plan.file.runs}
         self.standing = Standing(len(plan.specs), best=self._best_so_far())
@@ -199,7 +200,7 @@ class _Sweep:
 
     def _submit(self) -> None:
         while self.engine.free:
-            claimed = self.queue.claim()
+            claimed = self.queue.claim(self.together)
             if not claimed:
                 return
             self.engine.submit(Task(tuple(self.plan.specs[run] for run in claimed), self.root, self.plan.file.name))
@@ -296,15 +297,6 @@ class _Sweep:
                 found = [Best(r, self.cells[r], step, accuracy) for r, step, accuracy in rows if accuracy is not None]
                 return max(found, key=lambda best: best.rank, default=None)
         return None
-
-
-def shape_of(spec: RunSpec) -> str:
-    """What runs must share to be trained together: all but seeds, split, hyperparameters and their changes."""
-    table = spec.model_dump(mode="json")
-    varying = {"seeds", "split", "changes"}
-    shared = {key: value for key, value in table.items() if key not in varying}
-    shared["optim"] = {k: v for k, v in table["optim"].items() if not isinstance(v, float)}
-    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _disk_full(folder: Path, error: str) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from latebloom.ensemble import outcomes_of
 from latebloom.errors import LatebloomError
 from latebloom.experiment import InterruptedRunError, run_experiment
 from latebloom.spec import RunSpec
-from latebloom.store import BusyError, Run, no_space
+from latebloom.store import BusyError, Run, no_space, open_run
 
 End = Literal["done", "failed", "stopped", "busy", "disk"]
 
@@ -72,11 +73,28 @@ Progress = Callable[[str, int, float | None], None]
 
 
 def run_task(task: Task, interrupted: Callable[[], bool], progress: Progress = lambda *told: None) -> list[Outcome]:
-    """Runs all of a task, one after the other, each from wherever it stands. Never raises for what a run does.
+    """Runs all of a task, each from wherever it stands, several as an ensemble. Never raises for what a run does.
 
-    Every run has one thread: side by side, many runs of one thread are faster than one of many.
+    Every task has one thread: side by side, many runs of one thread are faster than one of many.
     """
-    return [_run(spec, task, interrupted, progress) for spec in task.specs]
+    if len(task.specs) == 1:
+        return [_run(task.specs[0], task, interrupted, progress)]
+    found = outcomes_of(
+        task.specs,
+        task.root,
+        task.group,
+        engine="lifted",
+        threads=1,
+        watch=lambda run, step, row: progress(run, step, row.get("test_accuracy")),
+        interrupted=interrupted,
+        tell=lambda message: print(message, file=sys.stderr, flush=True),
+    )
+    return [
+        _done(open_run(task.root / task.group / one.run_id))
+        if one.state == "done"
+        else Outcome(one.run_id, one.state, one.error or "")
+        for one in found
+    ]
 
 
 def _run(spec: RunSpec, task: Task, interrupted: Callable[[], bool], progress: Progress) -> Outcome:
