@@ -163,7 +163,7 @@ def _zipped(table: Any, faults: list[StudyFault]) -> list[Axis]:
     found = []
     for name, part in table.items():
         where = f"zipped.{name}"
-        columns = {canonical(key): _values(f"{where}.{key}", given, faults) for key, given in _flat(part)}
+        columns = {canonical(key): _values(f"{where}.{key}", given, faults, once=False) for key, given in _flat(part)}
         lengths = {len(values) for values in columns.values()}
         if len(columns) < 2:
             faults.append(StudyFault(where, f"expected at least two fields that vary together, got {len(columns)}"))
@@ -171,17 +171,20 @@ def _zipped(table: Any, faults: list[StudyFault]) -> list[Axis]:
             told = ", ".join(f"{len(values)} for {path}" for path, values in columns.items())
             faults.append(StudyFault(where, f"expected equally many values for each field, got {told}"))
         elif 0 not in lengths:
-            found.append(Axis(name, tuple(columns), tuple(list(row) for row in zip(*columns.values(), strict=True))))
+            rows = [list(row) for row in zip(*columns.values(), strict=True)]
+            if len(set(map(repr, rows))) < len(rows):
+                faults.append(StudyFault(where, "expected each combination once, got one twice"))
+            found.append(Axis(name, tuple(columns), tuple(rows)))
     return found
 
 
-def _values(path: str, given: Any, faults: list[StudyFault]) -> tuple[Any, ...]:
-    """The values of a list or a range; none where it has a fault."""
+def _values(path: str, given: Any, faults: list[StudyFault], once: bool = True) -> tuple[Any, ...]:
+    """The values of a list or a range; none where it has a fault. `once`: no value may be there twice."""
     try:
         values = _range(given) if isinstance(given, dict) else given
         if not isinstance(values, list) or not values:
             raise ValueError(f"expected a list of values or a range {{from = …, to = …, count = …}}, got {given!r}")
-        if len(set(map(repr, values))) < len(values):
+        if once and len(set(map(repr, values))) < len(values):
             raise ValueError(f"expected each value once, got {given!r}")
     except ValueError as error:
         faults.append(StudyFault(path, str(error)))
