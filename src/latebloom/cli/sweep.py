@@ -86,7 +86,7 @@ def sweep(
     else:
         made = partial(_pool, count)
     each = together or (64 if cuda else 1)
-    standing, failures = _train(plan, runs, made, each, console, title, retry_failed)
+    standing, failures = train(plan, runs, made, each, console, title, retry_failed)
     folder = runs / plan.file.name
     if as_json:
         print_json(
@@ -99,11 +99,11 @@ def sweep(
             }
         )
     if failures:
-        raise FailedRunsError(_failures(failures))
+        raise failed_runs(failures)
     console.print(f"Done: {standing.done:,} runs in {folder}", highlight=False)
 
 
-def _train(
+def train(
     plan: Plan,
     runs: Path,
     engine: Callable[[Path], Engine],
@@ -112,6 +112,7 @@ def _train(
     title: str,
     retry_failed: bool,
 ) -> tuple[Standing, dict[str, str]]:
+    """Trains a plan under the eyes of its user: where it stands in the end, and the runs that have failed."""
     from latebloom.studies.expand import described
     from latebloom.studies.sweep import run_sweep
     from latebloom.views.sweep import SweepDisplay, best_line
@@ -150,11 +151,12 @@ def _facts(standing: Standing) -> dict[str, Any]:
     return {"done": standing.done, "failed": standing.failed, "trained": standing.trained, "best": told}
 
 
-def _failures(failures: dict[str, str]) -> str:
+def failed_runs(failures: dict[str, str]) -> FailedRunsError:
+    """What is said of runs that have failed."""
     shown = [f"  {run}: {error}" for run, error in list(failures.items())[:10]]
     more = [f"  and {len(failures) - 10} more: latebloom ls"] if len(failures) > 10 else []
     head = f"{len(failures):,} runs have failed (--retry-failed tries them again):"
-    return "\n".join([head, *shown, *more])
+    return FailedRunsError("\n".join([head, *shown, *more]))
 
 
 def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_json: bool) -> None:

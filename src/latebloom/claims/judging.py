@@ -1,0 +1,93 @@
+"""From stored results to verdicts: judged, drawn, written down, and read again."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from latebloom.claims.claim import LEAST_SEEDS, Claim, Judgement
+from latebloom.claims.results import Results, read_part
+from latebloom.errors import LatebloomError
+
+
+def judge(claim: Claim, results: Results) -> Judgement:
+    """The claim's rule on results, with a note where there are few seeds.
+
+    Raises:
+        LatebloomError: the claim has no rule.
+    """
+    if claim.judge is None:
+        raise LatebloomError(f"{claim.id} has no rule yet, so nothing can be judged: {claim.open_because}")
+    found = claim.judge(results)
+    seeds = min(results[name].seeds for name in claim.reads)
+    if seeds < LEAST_SEEDS:
+        few = f"preliminary: {seeds} seeds in a cell, and the ledger asks for {LEAST_SEEDS}"
+        found = replace(found, notes=(*found.notes, few))
+    return found
+
+
+def stored_results(claim: Claim, folder: Path) -> Results:
+    """What is stored of the claim's studies.
+
+    Raises:
+        LatebloomError: a study is missing or damaged.
+    """
+    results: Results = {}
+    for name in claim.reads:
+        part = read_part(folder / "studies" / name)
+        if part is None:
+            raise LatebloomError(
+                f"{claim.id} has no results of its study {name} in {folder}: `latebloom claims run {claim.id}` trains it"
+            )
+        results[name] = part
+    return results
+
+
+def has_results(claim: Claim, folder: Path) -> bool:
+    """Whether results of all of the claim's studies are stored."""
+    return bool(claim.reads) and all((folder / "studies" / name / "runs.parquet").is_file() for name in claim.reads)
+
+
+def minutes(results: Results) -> float:
+    """Minutes that the runs took, one after the other, on one thread each."""
+    return sum(float(part.runs["wall_s"].sum()) for part in results.values()) / 60
+
+
+def write_judgement(claim: Claim, judgement: Judgement, results: Results, folder: Path) -> dict[str, Any]:
+    """Stores a judgement as JSON, and returns what is in it."""
+    seeds = min(part.seeds for part in results.values())
+    told = judgement.to_json() | {"seeds": seeds, "minutes": round(minutes(results), 1)}
+    place = folder / claim.id
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "judgement.json").write_text(json.dumps(_plain(told), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise LatebloomError(f"{place} cannot be written: {error.strerror}") from error
+    return told
+
+
+def read_judgement(claim: Claim, folder: Path) -> dict[str, Any] | None:
+    """The stored judgement; None where there is none.
+
+    Raises:
+        LatebloomError: it is damaged.
+    """
+    place = folder / claim.id / "judgement.json"
+    try:
+        return json.loads(place.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise LatebloomError(f"{place} cannot be read: {error}; `latebloom claims judge {claim.id}`") from error
+
+
+def _plain(value: Any) -> Any:
+    """Data for JSON, which has no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,21 @@
+"""The one list of claims."""
+
+from __future__ import annotations
+
+from latebloom.claims.claim import Claim
+from latebloom.claims.statements import b6
+from latebloom.errors import LatebloomError
+
+CLAIMS: tuple[Claim, ...] = (b6.CLAIM,)
+
+
+def claim_of(name: str) -> Claim:
+    """A claim by its number.
+
+    Raises:
+        LatebloomError: there is none of that number.
+    """
+    for claim in CLAIMS:
+        if claim.id == name.upper():
+            return claim
+    raise LatebloomError(f"expected a claim among {', '.join(claim.id for claim in CLAIMS)}, got {name!r}")

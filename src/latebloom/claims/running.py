@@ -1,0 +1,86 @@
+"""A claim from its studies to its finding: trained or gone on with, collected, judged and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from latebloom.claims.claim import Claim, Judgement
+from latebloom.claims.judging import judge
+from latebloom.claims.ledger import CLAIMS
+from latebloom.claims.results import Results, collect, write_part
+from latebloom.claims.studies import plan_of_study, study_text
+from latebloom.claims.writing import ledger_text, publish
+from latebloom.errors import LatebloomError
+from latebloom.studies.expand import Plan
+
+Train = Callable[[Plan], None]
+"""Trains every run of a plan that is not finished, in its folder below the runs folder."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A claim that was run again.
+
+    Attributes:
+        judgement: what its rule says.
+        results: what it says it of.
+        finding: the file that it was written into.
+    """
+
+    judgement: Judgement
+    results: Results
+    finding: Path
+
+
+def repeat(
+    claim: Claim, runs: Path, folder: Path, train: Train, seeds: int | None = None, quick: bool = False
+) -> Repeated:
+    """Runs or resumes a claim's studies, judges it, and writes its finding.
+
+    Args:
+        claim: which.
+        runs: the runs folder.
+        folder: of the ledger's results and findings; those of quick versions go into its folder `quick`.
+        train: trains a study.
+        seeds: so many instead of each study's own.
+        quick: whether the small version is run.
+
+    Raises:
+        LatebloomError: the claim cannot be run, or not in a small version.
+    """
+    if not claim.reads:
+        raise LatebloomError(f"{claim.id} cannot be run yet: {claim.open_because}")
+    if quick and claim.quick is None:
+        raise LatebloomError(f"{claim.id} has no quick version: nothing small enough for seconds would decide it")
+    place = folder / "quick" if quick else folder
+    results: Results = {}
+    for name in claim.reads:
+        changes = (claim.quick or {}).get(name, {}) if quick else None
+        plan = plan_of_study(name, seeds, changes)
+        train(plan)
+        results[name] = collect(runs / plan.file.name, wanted(name), study_text(name))
+        write_part(results[name], place / "studies" / name)
+    judgement = judge(claim, results)
+    return Repeated(judgement, results, publish(claim, judgement, results, place))
+
+
+def wanted(study: str) -> list[str]:
+    """Every scalar and array that some claim reads of a study."""
+    return list(dict.fromkeys(name for claim in CLAIMS for name in claim.reads.get(study, ())))
+
+
+def write_ledger(folder: Path) -> Path:
+    """Writes the table of all claims beside their findings.
+
+    Raises:
+        LatebloomError: the disk refuses.
+    """
+    place = folder / "README.md"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place.write_text(ledger_text(CLAIMS, folder), "utf-8")
+    except OSError as error:
+        raise LatebloomError(f"{place} cannot be written: {error.strerror}") from error
+    return place

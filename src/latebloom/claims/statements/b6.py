@@ -1,0 +1,96 @@
+"""B6: wider networks memorise faster."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from latebloom.analysis.statistics import by_axis, fit_power_law, times_of
+from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
+from latebloom.claims.evidence import Number
+from latebloom.claims.results import Results
+from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, width
+from latebloom.views.study_figures import scaling_figure
+
+STUDY = "memorising"
+FLAT = 0.1
+"""Exponents nearer to 0 than this are called no dependence: 32 times the width would be a factor of 1.4."""
+
+
+def judge(results: Results) -> Judgement:
+    """Judges by the exponent of T ∝ width^b, and by neighbouring widths."""
+    runs = results[STUDY].runs.with_columns(width(results[STUDY].runs).alias("width"))
+    times = times_of(runs, "memorised")
+    fit = fit_power_law(times, {"width": runs["width"].to_numpy().astype(float)})
+    found = by_axis(runs, "width", "memorised")
+    b = fit.exponents.get("width")
+    slope = Number("b in T ∝ width^b, T the step of memorising", math.nan, runs=fit.runs, form=".2f")
+    if b is not None:
+        slope = Number(slope.about, b.value, b.low, b.high, fit.runs, ".2f")
+    back = [s for s in found.steps if (s.ratio.value or 0) > 1 and s.p_holm is not None and s.p_holm < 0.05]
+    numbers = {"slope": slope, "bend": Number("p of a bend (a term (log width)²)", fit.bend or math.nan, form=".1g")}
+    for value, m in zip(found.values, found.medians, strict=True):
+        step = math.nan if m.step is None else m.step
+        numbers[f"width_{value}"] = Number(
+            f"median step of memorising, width {value}, seen in {m.seen} of {m.runs}",
+            step,
+            m.low,
+            m.high,
+            m.runs,
+            ",.0f",
+        )
+    numbers["back"] = Number(
+        "neighbouring widths at which the wider one is later (log-rank, Holm, p < 0.05)", len(back)
+    )
+    return Judgement(_decide(slope, len(back)), None, numbers)
+
+
+def _decide(slope: Number, back: int) -> Judged:
+    if slope.below(0) and not back:
+        return Judged(
+            "supported", "the wider, the sooner: b = {slope}, and no neighbouring widths are the other way round."
+        )
+    if slope.below(0):
+        return Judged(
+            "mixed", "on the whole the wider the sooner (b = {slope}), but {back} neighbours are the other way."
+        )
+    if slope.above(-FLAT):
+        return Judged("refuted", "the width does not hasten memorising: b = {slope}.")
+    return Judged("open", "the interval of b is too wide to tell: {slope}.")
+
+
+def figures(results: Results) -> dict[str, Drawn]:
+    """Every run's step of memorising against the width."""
+    runs = results[STUDY].runs.with_columns(width(results[STUDY].runs).alias("width"))
+    x, times = runs["width"].to_numpy().astype(np.float64), times_of(runs, "memorised")
+    title = "Memorising (training accuracy ≥ 0.99) against width, addition mod 97"
+    figure = scaling_figure(x, times, fit_power_law(times, {"width": x}), "width", "memorised", title)
+    return {
+        "memorising": Drawn(
+            figure,
+            "Step at which 99 % of the training pairs are known, by width of both hidden layers; fit b = {slope}.",
+        )
+    }
+
+
+CLAIM = Claim(
+    id="B6",
+    title="wider networks memorise faster",
+    statement="Wider networks memorise faster (hidden width 32: slower, 128: faster).",
+    source=SOURCE,
+    published=PUBLISHED,
+    departures=DEPARTURES + " Widths 16 to 512, each run until it has memorised or for 6000 steps.",
+    reads={STUDY: ()},
+    rule=(
+        "T is the first step with training accuracy ≥ 0.99, sustained; T ∝ width^b is fitted over all widths with the "
+        "censored log-normal likelihood. Supported: the 95 % interval of b lies below 0 and no wider neighbour is later "
+        f"(log-rank, Holm, p < 0.05). Mixed: b below 0, but a neighbour is later. Refuted: b above −{FLAT}. Else open."
+    ),
+    judge=judge,
+    figures=figures,
+    change="Other learning rates or initialisations, if the step at which wide networks memorise depended on them more.",
+    quick={
+        STUDY: {"seeds": 3, "set.steps": 1500, "set.task.p": 29, "axes.model.widths": [[16, 16], [48, 48], [128, 128]]}
+    },
+)

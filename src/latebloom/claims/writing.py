@@ -1,0 +1,130 @@
+"""Findings as Markdown: every number in them is filled in from a stored judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from latebloom.claims.claim import Claim, Drawn, Judgement
+from latebloom.claims.judging import read_judgement, write_judgement
+from latebloom.claims.results import Results
+from latebloom.errors import LatebloomError
+from latebloom.views.study_figures import save
+
+HEAD = """# Claims
+
+Statements about grokking that others have published, put to the test. Each has a rule that was written before its results
+were looked at (the history of `src/latebloom/claims/statements/` shows it), and **two verdicts**: whether what was observed
+is there, and whether it means what was said. Open: not decided yet. `latebloom claims run ID` repeats one, and
+`latebloom claims judge ID` judges the stored results anew, for those who change a rule."""
+
+ASKED = {
+    "A": '"Cleanup Phase Analysis Summary": cos(g, Hg) of an MLP that learns addition mod 97',
+    "B": '"Grokking: Extended Analysis": weight decay, width and sparsity of a one-hot MLP on addition mod 97',
+    "C": "a summary of Nanda et al. 2023, arXiv 2301.05217",
+    "D": '"Grokking: Delayed Generalization After Memorization", an overview',
+}
+
+
+def publish(claim: Claim, judgement: Judgement, results: Results, folder: Path) -> Path:
+    """Writes a claim's judgement, figures and finding into its folder.
+
+    Raises:
+        LatebloomError: the disk refuses.
+    """
+    told = write_judgement(claim, judgement, results, folder)
+    place = folder / claim.id
+    drawn = claim.figures(results) if claim.figures is not None else {}
+    for name, one in drawn.items():
+        save(one.figure, place / f"{name}.png")
+    text = "\n".join([f"# {claim.id}: {claim.title}", "", *finding(claim, judgement, told, results, drawn), ""])
+    try:
+        (place / "finding.md").write_text(text, "utf-8")
+    except OSError as error:
+        raise LatebloomError(f"{place} cannot be written: {error.strerror}") from error
+    return place / "finding.md"
+
+
+def finding(
+    claim: Claim, judgement: Judgement, told: dict[str, Any], results: Results, drawn: dict[str, Drawn]
+) -> list[str]:
+    """The lines of a finding, without its title."""
+    lines = [f"> {claim.statement}", f"> — {claim.source}", "", f"**{told['verdict'].capitalize()}.**", ""]
+    for part in ("observation", "interpretation"):
+        if told[part] is not None:
+            lines += [f"- {part.capitalize()}, **{told[part]['verdict']}**: {told[part]['why']}"]
+    lines += [f"- Note: {note}" for note in told["notes"]]
+    if text := claim.discussion.get(judgement.verdict):
+        lines += ["", judgement.said(text)]
+    for name, one in drawn.items():
+        caption = judgement.said(one.caption)
+        lines += ["", f"![{caption}]({name}.png)", "", caption]
+    lines += ["", "| number | value, 95 % interval | runs |", "|---|---|---|"]
+    lines += [f"| {n['about']} | {n['text']} | {n['runs'] or ''} |" for n in told["numbers"].values()]
+    lines += ["", f"**Set-up as published.** {claim.published}", "", f"**Ours.** {claim.departures}"]
+    lines += [
+        "",
+        f"**Rule, written before the results.** {claim.rule}",
+        "",
+        f"**What would change it.** {claim.change}",
+    ]
+    studies = ", ".join(f"[{name}](../studies/{name}/study.toml)" for name in results)
+    made = next(iter(results.values())).facts["made"]
+    lines += [
+        "",
+        f"**Again.** `latebloom claims run {claim.id}`: {told['minutes']:.0f} minutes of one core were spent on its "
+        f"studies ({studies}), {told['seeds']} seeds in each cell; latebloom {made['latebloom']}, PyTorch "
+        f"{made['torch']}, {made['processor']}. Raw curves: `curves.parquet` beside each study.",
+    ]
+    return lines
+
+
+def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
+    """A row a claim: verdicts, seeds and cost; `link` is the address of a finding with `{}` for the claim's id."""
+    lines = [
+        "| claim | statement | verdict | observation | interpretation | seeds | core minutes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for claim in claims:
+        told = read_judgement(claim, folder)
+        if told is None:
+            lines.append(f"| {claim.id} | {claim.title} | open | – | – | – | – |")
+            continue
+        parts = ["–" if told[part] is None else told[part]["verdict"] for part in ("observation", "interpretation")]
+        name = f"[{claim.id}]({link.format(claim.id)})"
+        cells = [name, claim.title, f"**{told['verdict']}**", *parts, f"{told['seeds']}", f"{told['minutes']:.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def ledger_text(claims: Sequence[Claim], folder: Path) -> str:
+    """The page beside the findings: the table, and what each open claim would take."""
+    lines = [HEAD, "", *ledger_table(claims, folder, "{}/finding.md"), "", *_asked(), "", *_open(claims, folder)]
+    return "\n".join(lines)
+
+
+def page_text(claims: Sequence[Claim], folder: Path, images: str) -> str:
+    """The page of the documentation: the table, then every finding; `images` is the address of `folder` from there."""
+    lines = [HEAD, "", *ledger_table(claims, folder, "#{}"), "", *_asked(), ""]
+    for claim in claims:
+        place = folder / claim.id / "finding.md"
+        if not place.is_file():
+            continue
+        text = place.read_text("utf-8").removeprefix("# ")
+        for path in sorted((folder / claim.id).glob("*.png")):
+            text = text.replace(f"({path.name})", f"({images}/{claim.id}/{path.name})")
+        text = text.replace("(../studies/", f"({images}/studies/")
+        lines += [f"({claim.id})=", f"## {text}"]
+    return "\n".join([*lines, *_open(claims, folder)])
+
+
+def _asked() -> list[str]:
+    return [f"- {letter}: {what}." for letter, what in ASKED.items()]
+
+
+def _open(claims: Sequence[Claim], folder: Path) -> list[str]:
+    left = [claim for claim in claims if read_judgement(claim, folder) is None]
+    if not left:
+        return []
+    return ["## Not run yet", "", *(f"- **{c.id}** {c.statement} {c.open_because}".rstrip() for c in left), ""]

@@ -1,0 +1,169 @@
+"""`latebloom claims`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from latebloom.cli.app import AsJson, RunsFolder, app, console, print_json, table
+from latebloom.errors import LatebloomError
+from latebloom.process import cores, prepare_process
+
+if TYPE_CHECKING:
+    from latebloom.claims.claim import Claim
+    from latebloom.claims.judging import Results
+    from latebloom.studies.expand import Plan
+
+claims = App(name="claims", help="Published statements put to the test: the ledger, a claim, a claim run again.")
+app.command(claims)
+
+Ledger = Annotated[Path, Parameter(help="the folder of stored results and findings")]
+
+
+@claims.default
+def show(claim: str | None = None, /, *, folder: Ledger = Path("claims"), as_json: AsJson = False) -> None:
+    """Show the ledger, or one claim: statement, set-up, rule, verdict, numbers.
+
+    CLAIM is a number such as A1. Without it all claims are listed with their verdicts.
+    """
+    from latebloom.claims.judging import read_judgement
+    from latebloom.claims.ledger import CLAIMS, claim_of
+
+    if claim is None:
+        told = {one.id: read_judgement(one, folder) for one in CLAIMS}
+        if as_json:
+            print_json({one.id: {"title": one.title, "judgement": told[one.id]} for one in CLAIMS})
+        else:
+            _list(CLAIMS, told)
+        return
+    one = claim_of(claim)
+    found = read_judgement(one, folder)
+    if as_json:
+        texts = {name: getattr(one, name) for name in ("id", "statement", "source", "published", "departures", "rule")}
+        print_json(texts | {"studies": list(one.reads), "judgement": found})
+        return
+    out = console()
+    out.print(f"{one.id}  {one.statement}\n    {one.source}\n", highlight=False)
+    for head, text in (("as published", one.published), ("ours", one.departures), ("rule", one.rule)):
+        if text:
+            out.print(f"{head}: {text}\n", highlight=False)
+    if found is None:
+        out.print(one.open_because or f"Not run yet: `latebloom claims run {one.id}` trains, judges and writes it.")
+    else:
+        _tell(out, found)
+        out.print(f"\nFinding: {folder / one.id / 'finding.md'}", highlight=False)
+
+
+@claims.command
+def run(
+    claim: str,
+    /,
+    *,
+    seeds: Annotated[int | None, Parameter(help="seeds in every cell [default: the studies' own, 5]")] = None,
+    quick: Annotated[bool, Parameter(negative="", help="a small version, in seconds, where the claim has one")] = False,
+    folder: Ledger = Path("claims"),
+    runs: RunsFolder = Path("runs"),
+    engine: Annotated[Literal["local", "ray"], Parameter(help="processes here, or a Ray cluster")] = "local",
+    address: Annotated[str | None, Parameter(help="of the Ray cluster, host:port or auto")] = None,
+    workers: Annotated[int | None, Parameter(help="tasks at a time [default: one for each core]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train or resume the studies of a claim, judge it by its rule, and write the finding with its figures.
+
+    Runs lie in the runs folder by their study's name and are trained once, also when several claims read them. Results,
+    figures and finding go into the folder of the ledger, those of a quick version into its folder `quick`.
+    """
+    if seeds is not None and not 1 <= seeds <= 1000:
+        raise LatebloomError(f"--seeds: expected a number from 1 to 1000, got {seeds}")
+    if workers is not None and not 1 <= workers <= 4096:
+        raise LatebloomError(f"--workers: expected a number from 1 to 4096, got {workers}")
+    if engine == "local" and address is not None:
+        raise LatebloomError("--address is for --engine ray")
+    prepare_process()
+    from latebloom.claims.ledger import claim_of
+    from latebloom.claims.running import repeat, write_ledger
+
+    one = claim_of(claim)
+    progress = Console(quiet=as_json, soft_wrap=True, markup=False, emoji=False)
+    made = partial(_engine, engine, workers or cores(), address)
+    done = repeat(one, runs, folder, lambda plan: _train(plan, runs, made, progress), seeds, quick)
+    if not quick:
+        write_ledger(folder)
+    _say(one, done.judgement.to_json(), done.finding, as_json)
+
+
+@claims.command
+def judge(claim: str, /, *, folder: Ledger = Path("claims"), as_json: AsJson = False) -> None:
+    """Judge stored results anew, without training: for a changed rule, text or figure. CLAIM may be `all`."""
+    from latebloom.claims.judging import has_results, stored_results
+    from latebloom.claims.judging import judge as judged
+    from latebloom.claims.ledger import CLAIMS, claim_of
+    from latebloom.claims.running import write_ledger
+    from latebloom.claims.writing import publish
+
+    chosen = [one for one in CLAIMS if has_results(one, folder)] if claim == "all" else [claim_of(claim)]
+    for one in chosen:
+        results: Results = stored_results(one, folder)
+        found = judged(one, results)
+        _say(one, found.to_json(), publish(one, found, results, folder), as_json)
+    write_ledger(folder)
+
+
+def _engine(engine: str, workers: int, address: str | None, folder: Path) -> Any:
+    if engine == "ray":
+        from latebloom.studies.cluster import RayCluster
+
+        return RayCluster(address, 0.0, workers)
+    from latebloom.studies.pool import LocalPool
+
+    return LocalPool(workers, folder / "workers.log")
+
+
+def _train(plan: Plan, runs: Path, made: Any, progress: Console) -> None:
+    from latebloom.cli.sweep import failed_runs, train
+
+    title = f"{plan.file.name}: {len(plan.specs):,} runs"
+    _, failures = train(plan, runs, made, progress, title, False)
+    # a loss that diverged is a result, anything else is a fault
+    faults = {run: error for run, error in failures.items() if not error.startswith("diverged")}
+    if faults:
+        raise failed_runs(faults)
+
+
+def _say(one: Claim, told: dict[str, Any], finding: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"claim": one.id, **told, "finding": str(finding)})
+        return
+    out = console()
+    out.print(f"{one.id}  {one.statement}", highlight=False)
+    _tell(out, told)
+    out.print(f"Finding: {finding}", highlight=False)
+
+
+def _tell(out: Console, told: dict[str, Any]) -> None:
+    out.print(f"verdict: {told['verdict']}", highlight=False)
+    for part in ("observation", "interpretation"):
+        if told[part] is not None:
+            out.print(f"{part}: {told[part]['verdict']}: {told[part]['why']}", highlight=False)
+    for note in told["notes"]:
+        out.print(f"note: {note}", highlight=False)
+    listed = table("number", "value, 95 % interval", "runs")
+    for number in told["numbers"].values():
+        listed.add_row(number["about"], number["text"], f"{number['runs'] or ''}")
+    out.print(listed)
+
+
+def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None]) -> None:
+    listed = table("claim", "statement", "verdict", "observation", "interpretation", "seeds", "core min")
+    for one in ledger:
+        found = told[one.id]
+        if found is None:
+            listed.add_row(one.id, one.title, "open", "", "", "", "")
+            continue
+        parts = ["" if found[part] is None else found[part]["verdict"] for part in ("observation", "interpretation")]
+        listed.add_row(one.id, one.title, found["verdict"], *parts, f"{found['seeds']}", f"{found['minutes']:.0f}")
+    console().print(listed)
