@@ -1,1 +1,1 @@
-"""The claims ledger: published statements as studies, each with a rule that was written before its results were seen."""
+"""The claims ledger: published statements as studies, each with a rule written before its results were seen."""

@@ -40,7 +40,7 @@ def stored_results(claim: Claim, folder: Path) -> Results:
         part = read_part(folder / "studies" / name)
         if part is None:
             raise LatebloomError(
-                f"{claim.id} has no results of its study {name} in {folder}: `latebloom claims run {claim.id}` trains it"
+                f"{claim.id}: {folder} has no results of the study {name}; `latebloom claims run {claim.id}` trains it"
             )
         results[name] = part
     return results

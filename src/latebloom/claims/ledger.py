@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from latebloom.claims.claim import Claim
-from latebloom.claims.statements import b6
+from latebloom.claims.statements import b1, b2, b3, b4, b5, b6, c3, d4
 from latebloom.errors import LatebloomError
 
-CLAIMS: tuple[Claim, ...] = (b6.CLAIM,)
+CLAIMS: tuple[Claim, ...] = (b1.CLAIM, b2.CLAIM, b3.CLAIM, b4.CLAIM, b5.CLAIM, b6.CLAIM, c3.CLAIM, d4.CLAIM)
 
 
 def claim_of(name: str) -> Claim:

@@ -1,4 +1,4 @@
-"""The studies that claims read: files beside this one, as `latebloom sweep` takes them, and smaller versions of them."""
+"""The studies that claims read: files beside this one, as `latebloom sweep` takes them, and small versions of them."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from latebloom.views.study_figures import save
 
 HEAD = """# Claims
 
-Statements about grokking that others have published, put to the test. Each has a rule that was written before its results
-were looked at (the history of `src/latebloom/claims/statements/` shows it), and **two verdicts**: whether what was observed
-is there, and whether it means what was said. Open: not decided yet. `latebloom claims run ID` repeats one, and
+Statements about grokking that others have published, put to the test. Each has a rule that was written before its
+results were looked at (the history of `src/latebloom/claims/statements/` shows it), and **two verdicts**: whether what
+was observed is there, and whether it means what was said. Open: not decided yet. `latebloom claims run ID` repeats one;
 `latebloom claims judge ID` judges the stored results anew, for those who change a rule."""
 
 ASKED = {

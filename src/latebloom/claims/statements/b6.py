@@ -33,28 +33,22 @@ def judge(results: Results) -> Judgement:
     for value, m in zip(found.values, found.medians, strict=True):
         step = math.nan if m.step is None else m.step
         numbers[f"width_{value}"] = Number(
-            f"median step of memorising, width {value}, seen in {m.seen} of {m.runs}",
+            f"median step, width {value}, seen in {m.seen} of {m.runs}",
             step,
             m.low,
             m.high,
             m.runs,
             ",.0f",
         )
-    numbers["back"] = Number(
-        "neighbouring widths at which the wider one is later (log-rank, Holm, p < 0.05)", len(back)
-    )
+    numbers["back"] = Number("neighbours of which the wider is later (log-rank, Holm, p < 0.05)", len(back))
     return Judgement(_decide(slope, len(back)), None, numbers)
 
 
 def _decide(slope: Number, back: int) -> Judged:
     if slope.below(0) and not back:
-        return Judged(
-            "supported", "the wider, the sooner: b = {slope}, and no neighbouring widths are the other way round."
-        )
+        return Judged("supported", "the wider, the sooner: b = {slope}, and no two neighbours are the other way round.")
     if slope.below(0):
-        return Judged(
-            "mixed", "on the whole the wider the sooner (b = {slope}), but {back} neighbours are the other way."
-        )
+        return Judged("mixed", "on the whole the wider the sooner (b = {slope}), but {back} neighbours are not.")
     if slope.above(-FLAT):
         return Judged("refuted", "the width does not hasten memorising: b = {slope}.")
     return Judged("open", "the interval of b is too wide to tell: {slope}.")
@@ -69,7 +63,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     return {
         "memorising": Drawn(
             figure,
-            "Step at which 99 % of the training pairs are known, by width of both hidden layers; fit b = {slope}.",
+            "Step at which 99 % of the training pairs are known, by the width of both hidden layers; b = {slope}.",
         )
     }
 
@@ -84,12 +78,12 @@ CLAIM = Claim(
     reads={STUDY: ()},
     rule=(
         "T is the first step with training accuracy ≥ 0.99, sustained; T ∝ width^b is fitted over all widths with the "
-        "censored log-normal likelihood. Supported: the 95 % interval of b lies below 0 and no wider neighbour is later "
+        "censored log-normal likelihood. Supported: the 95 % interval of b lies below 0 and no wider neighbour later "
         f"(log-rank, Holm, p < 0.05). Mixed: b below 0, but a neighbour is later. Refuted: b above −{FLAT}. Else open."
     ),
     judge=judge,
     figures=figures,
-    change="Other learning rates or initialisations, if the step at which wide networks memorise depended on them more.",
+    change="Other learning rates or initial weights, if wide networks depended on them more.",
     quick={
         STUDY: {"seeds": 3, "set.steps": 1500, "set.task.p": 29, "axes.model.widths": [[16, 16], [48, 48], [128, 128]]}
     },

@@ -1,0 +1,140 @@
+"""B4: sparsity does not increase; weights shrink uniformly."""
+
+from __future__ import annotations
+
+from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, RED, Line, Panel, curves_figure
+from latebloom.claims.evidence import Number, mean, ratio
+from latebloom.claims.results import Part, Results
+from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, at, last
+
+STUDY = "widths"
+STABLE, EVEN = 1.5, 0.02
+WIDE = 128
+SHOWN = (32, 128)
+MEASURES = {
+    "gini_raw_weights": "Gini index of the raw weights",
+    "hoyer_raw_weights": "Hoyer sparsity of the raw weights",
+    "gini_by_basis[embedding,standard]": "Gini index of the first layer's entries",
+    "gini_by_basis[embedding,fourier]": "Gini index of the first layer's Fourier components",
+}
+SHARES = {"weight_share_below_1e_2": "share of weights below 0.01", "weight_share_below_1e_3": "share below 0.001"}
+
+
+def ends(part: Part, column: str, until: str) -> tuple[list[float], list[float]]:
+    """A measure when each run has memorised, and when it generalises or at its end."""
+    rows = part.each()
+    first = [at(curve, column, row["memorised.step"]) for row, curve in rows]
+    if until == "end":
+        return first, [last(curve, column) for _, curve in rows]
+    return first, [at(curve, column, row["grokked.step"]) for row, curve in rows]
+
+
+def judge(results: Results) -> Judgement:
+    """Judges by the near-zero share and by the Gini index between memorising and generalising."""
+    numbers: dict[str, Number] = {}
+    for width in SHOWN:
+        part = results[STUDY].where(model_widths=[width, width])
+        for until, when in (("grokked", "when generalising"), ("end", "at the end")):
+            for column, words in SHARES.items():
+                first, then = ends(part, column, until)
+                about = f"{words} {when} over that when memorised, width {width}"
+                numbers[f"{_key(column)}_{width}_{until}"] = ratio(about, then, first, ".2f")
+            for column, words in MEASURES.items():
+                first, then = ends(part, column, until)
+                about = f"change of the {words} from memorising to {when.removeprefix('when ')}, width {width}"
+                differences = [b - a for a, b in zip(first, then, strict=True)]
+                numbers[f"{_key(column)}_{width}_{until}"] = mean(about, differences, "+.3f")
+        first, then = ends(part, "weight_norm_sq", "grokked")
+        numbers[f"norm_{width}"] = ratio(f"Σw² when generalising over that when memorised, width {width}", then, first)
+    return Judgement(_observation(numbers), _interpretation(numbers), numbers)
+
+
+def _key(column: str) -> str:
+    return {
+        "weight_share_below_1e_2": "small",
+        "weight_share_below_1e_3": "tiny",
+        "gini_raw_weights": "gini",
+        "hoyer_raw_weights": "hoyer",
+        "gini_by_basis[embedding,standard]": "first",
+        "gini_by_basis[embedding,fourier]": "fourier",
+    }[column]
+
+
+def _observation(numbers: dict[str, Number]) -> Judged:
+    found = numbers[f"small_{WIDE}_grokked"]
+    told = f"the share of weights below 0.01 becomes {{small_{WIDE}_grokked}} times what it was."
+    if found.within(1 / STABLE, STABLE):
+        return Judged("supported", told)
+    if found.above(STABLE) or found.below(1 / STABLE):
+        return Judged("refuted", told)
+    return Judged("open", told)
+
+
+def _interpretation(numbers: dict[str, Number]) -> Judged:
+    found = numbers[f"gini_{WIDE}_grokked"]
+    told = (
+        f"the Gini index of the raw weights changes by {{gini_{WIDE}_grokked}}, "
+        f"that of the first layer's Fourier components by {{fourier_{WIDE}_grokked}}."
+    )
+    if found.within(-EVEN, EVEN):
+        return Judged("supported", told)
+    if found.above(EVEN) or found.below(-EVEN):
+        return Judged("refuted", "the weights do not shrink uniformly: " + told)
+    return Judged("open", told)
+
+
+def figures(results: Results) -> dict[str, Drawn]:
+    """Sparsity over training at both published widths."""
+    sparse = [
+        Line("gini_raw_weights", "Gini, raw weights", BLUE),
+        Line("hoyer_raw_weights", "Hoyer, raw weights", ORANGE),
+        Line("gini_by_basis[embedding,fourier]", "Gini, Fourier components of layer 1", GREEN),
+    ]
+    small = [Line("weight_share_below_1e_2", "share of weights below 0.01", RED)]
+    parts = {w: results[STUDY].where(model_widths=[w, w]) for w in SHOWN}
+    panels = [Panel(f"width {w}", part, sparse, "sparsity", mark="grokked") for w, part in parts.items()]
+    shares = [Panel(f"width {w}", part, small, "share", mark="grokked") for w, part in parts.items()]
+    return {
+        "sparsity": Drawn(
+            curves_figure(panels, "Sparsity of the weights, threshold-free", columns=2),
+            "Gini and Hoyer indices (0: all alike, 1: one holds everything), each line a seed.",
+        ),
+        "near-zero": Drawn(
+            curves_figure(shares, "Near-zero weights, as published", columns=2),
+            "Share of weights below 0.01 in magnitude, each line a seed.",
+        ),
+    }
+
+
+CLAIM = Claim(
+    id="B4",
+    title="sparsity does not increase: weights shrink uniformly",
+    statement="Weights shrink uniformly while a network groks; the share of near-zero weights stays about the same.",
+    source=SOURCE,
+    published=PUBLISHED + " Sparsity: share of |w| < 0.01 over all weight matrices.",
+    departures=DEPARTURES + " Width 128 decides, width 32 is shown beside it.",
+    reads={
+        STUDY: (
+            "gini_raw_weights",
+            "hoyer_raw_weights",
+            "weight_share_below_1e_2",
+            "weight_share_below_1e_3",
+            "gini_by_basis",
+            "weight_norm_sq",
+            "weight_quantile_by_mean",
+        )
+    },
+    rule=(
+        "Width 128, from the first step with training accuracy ≥ 0.99 to generalising (test accuracy ≥ 0.95). "
+        f"Observation: the share of |w| < 0.01 is stable where it changes by less than a factor {STABLE} (whole 95 % "
+        "interval of the geometric mean over seeds: supported), refuted where it lies wholly outside, else open. "
+        "Interpretation, uniform shrinkage: no index without a scale can change then. Supported where the Gini index "
+        "of "
+        f"the raw weights changes by less than {EVEN} (whole interval), refuted where it lies wholly outside, else "
+        "open."
+    ),
+    judge=judge,
+    figures=figures,
+    change="Other bounds: the rule's factor and margin are ours, the document gives none.",
+)

@@ -1,0 +1,115 @@
+"""C3: less weight decay, slower grokking; none without it or another regulariser."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from latebloom.analysis.statistics import fit_power_law, times_of
+from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
+from latebloom.claims.evidence import Number, share
+from latebloom.claims.results import Part, Results
+from latebloom.claims.statements.document_b import happened
+from latebloom.views.study_figures import survival_figure
+
+STUDY = "regularisers"
+MOST = 0.8
+DECAYS = (3.0, 1.0, 0.3, 0.1)
+OTHERS = {
+    "dropout_02": ("dropout 0.2", {"regular_dropout": 0.2}),
+    "dropout_05": ("dropout 0.5", {"regular_dropout": 0.5}),
+    "l1": ("ℓ1, 1e-5", {"regular_l1": 1e-5}),
+}
+
+
+def without(part: Part) -> Part:
+    """The runs without any regulariser."""
+    return part.where(optim_weight_decay=0.0, regular_dropout=0.0, regular_l1=0.0)
+
+
+def judge(results: Results) -> Judgement:
+    """Judges by the exponent of T ∝ λ^b, by the runs without decay, and by those with dropout."""
+    part = results[STUDY]
+    decayed = part.runs.filter(pl.col("optim.weight_decay") > 0)
+    fit = fit_power_law(times_of(decayed, "grokked"), {"λ": decayed["optim.weight_decay"].to_numpy()})
+    about, b = "b in T ∝ λ^b, T the step of generalising, λ > 0", fit.exponents.get("λ")
+    numbers = {"slope": Number(about, math.nan, form=".2f")}
+    if b is not None:
+        numbers["slope"] = Number(about, b.value, b.low, b.high, fit.runs, ".2f")
+    numbers["bend"] = Number("p of a bend (a term (log λ)²)", fit.bend or math.nan, form=".1g")
+    numbers["none"] = share(
+        "generalised within 20 000 steps without any regulariser", happened(without(part).runs, "grokked")
+    )
+    for name, (words, where) in OTHERS.items():
+        runs = part.where(**where).runs
+        numbers[name] = share(f"generalised within 5000 steps without decay, {words}", happened(runs, "grokked"))
+    numbers["memorised"] = share("memorised without any regulariser", happened(without(part).runs, "memorised"))
+    return Judgement(_observation(numbers), _interpretation(numbers), numbers)
+
+
+def _observation(numbers: dict[str, Number]) -> Judged:
+    slower, none = numbers["slope"].below(0), numbers["none"].value
+    told = "T ∝ λ^b with b = {slope}; without decay or another regulariser {none} of the runs generalise."
+    if slower and none == 0:
+        return Judged("supported", told)
+    if not slower and none >= MOST:
+        return Judged("refuted", told)
+    return Judged("mixed", told)
+
+
+def _interpretation(numbers: dict[str, Number]) -> Judged:
+    told = "without decay, dropout 0.2 brings it in {dropout_02} of the runs, 0.5 in {dropout_05}; ℓ1 in {l1}."
+    best = max(numbers["dropout_02"].value, numbers["dropout_05"].value)
+    return Judged("supported" if best >= MOST else "refuted" if best == 0 else "mixed", told)
+
+
+def figures(results: Results) -> dict[str, Drawn]:
+    """When runs generalise, by regulariser."""
+    part = results[STUDY]
+    groups = [(f"λ = {d:g}", times_of(part.where(optim_weight_decay=d).runs, "grokked")) for d in DECAYS]
+    groups += [(words, times_of(part.where(**where).runs, "grokked")) for words, where in OTHERS.values()]
+    groups.append(("none", times_of(without(part).runs, "grokked")))
+    title = "When runs generalise, by weight decay λ and other regularisers"
+    caption = (
+        "Share of runs that have not yet generalised (test accuracy ≥ 0.95); + where a run ended before it did. "
+        "Runs with dropout and ℓ1 have no weight decay."
+    )
+    return {"regularisers": Drawn(survival_figure(groups, "generalised", title), caption)}
+
+
+CLAIM = Claim(
+    id="C3",
+    title="less weight decay, slower grokking; none without a regulariser",
+    statement="Less weight decay makes grokking slower, more makes it faster; without weight decay or some other form of "
+    "regularisation it does not occur.",
+    source="Nanda et al. 2023 (arXiv 2301.05217), section 5.3 and appendix D.1, as summarised in document C",
+    published="One-layer transformer on addition mod 113, 30 % of the pairs, AdamW: λ = 0.1, 0.3, 1, 3 and none; "
+    "dropout 0.2 and 0.5 grok, ℓ1 does not.",
+    departures="A network that groks in seconds, so that five seeds fit: addition mod 59, 45 % of the pairs, summed "
+    "embeddings and one hidden layer of 128, AdamW (β₂ 0.98), float64 loss. It is symmetric in its operands. 20 000 "
+    "steps "
+    "with and without decay, 5000 with dropout or ℓ1. An earlier sweep of λ from 0.05 to 3 on this network had been "
+    "looked at (docs/sweeps-results.md); runs without decay and the other regularisers had not.",
+    reads={STUDY: ("weight_norm_sq",)},
+    rule=(
+        "T is the first step with test accuracy ≥ 0.95, sustained, late or not; runs that end before are censored. "
+        "Observation supported: the 95 % interval of b in T ∝ λ^b (censored log-normal likelihood) lies below 0 and no "
+        f"run without any regulariser generalises; refuted: neither, and {MOST:.0%} of the latter generalise; else "
+        "mixed. "
+        f"Interpretation, that another regulariser will do: supported if dropout at one strength makes {MOST:.0%} of "
+        "the "
+        "runs generalise without decay, refuted if it makes none, else mixed."
+    ),
+    judge=judge,
+    figures=figures,
+    change="A longer budget without regularisers: those runs are censored.",
+    quick={
+        STUDY: {
+            "seeds": 2,
+            "set.task.p": 29,
+            "set.split.fraction": 0.7,
+            "zipped.regulariser.steps": [2000, 2000, 2000, 2000, 500, 200, 200, 200],
+        }
+    },
+)
