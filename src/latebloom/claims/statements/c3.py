@@ -81,7 +81,7 @@ def figures(results: Results) -> dict[str, Drawn]:
 CLAIM = Claim(
     id="C3",
     title="less weight decay, slower grokking; none without a regulariser",
-    statement="Less weight decay makes grokking slower, more makes it faster; without weight decay or some other form of "
+    statement="Less weight decay makes grokking slower, more makes it faster; without weight decay or some other "
     "regularisation it does not occur.",
     source="Nanda et al. 2023 (arXiv 2301.05217), section 5.3 and appendix D.1, as summarised in document C",
     published="One-layer transformer on addition mod 113, 30 % of the pairs, AdamW: λ = 0.1, 0.3, 1, 3 and none; "

@@ -1,0 +1,144 @@
+"""A2: the drop of cos(g, Hg) marks cleanup, a phase distinct from grokking."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import polars as pl
+
+from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, RED, Line, Panel, curves_figure
+from latebloom.claims.evidence import Number, mean, ratio, share
+from latebloom.claims.results import Results
+from latebloom.claims.statements.document_a import COSINE, DEPARTURES, PUBLISHED, SOURCE, STUDY, drop_step, near
+
+BEFORE, AFTER = 1000, 2000
+FALL, RISE = 0.9, 0.02
+MOST, FEW = 0.8, 0.2
+DONE, LEFT = 0.8, 0.5
+GROKKING = 3000
+
+
+def fall_done(row: dict[str, Any], curve: pl.DataFrame, drop: float) -> float:
+    """The share that came before the drop, of the fall of Σw² from its peak to its least value up to the drop."""
+    memorised = row["memorised.step"]
+    if not math.isfinite(drop) or memorised is None:
+        return math.nan
+    steps, norm = curve["step"].to_numpy(), curve["weight_norm_sq"].to_numpy()
+    until = (steps >= memorised) & (steps <= drop + AFTER)
+    peak = norm[until].max()
+    least = norm[until & (steps >= steps[until][norm[until].argmax()])].min()
+    before = norm[until & (steps <= drop - BEFORE)].min()
+    return float((peak - before) / (peak - least)) if peak > least else math.nan
+
+
+def judge(results: Results) -> Judgement:
+    """Judges by what Σw² and Gini indices do at the drop, and by when Σw² has fallen."""
+    runs = [(row, curve, drop_step(row, curve)) for row, curve in results[STUDY].each()]
+    dropped = [(row, curve, drop) for row, curve, drop in runs if math.isfinite(drop)]
+    numbers: dict[str, Number] = {}
+    for key, column in (("gini", "gini_raw_weights"), ("fourier", "gini_fourier_W_E")):
+        words = {"gini": "Gini index of the raw weights", "fourier": "Fourier Gini of W_E"}[key]
+        at_drop = [near(c, column, d + AFTER) - near(c, column, d - BEFORE) for _, c, d in dropped]
+        numbers[f"{key}_drop"] = mean(
+            f"change of the {words} at the drop (−{BEFORE} to +{AFTER} steps)", at_drop, "+.3f"
+        )
+        grokking = [near(c, column, g + AFTER) - near(c, column, g - GROKKING) for _, c, g in _grokked(runs)]
+        numbers[f"{key}_grokking"] = mean(f"the same around generalising (−{GROKKING} to +{AFTER})", grokking, "+.3f")
+    for key, places, before in (("drop", dropped, BEFORE), ("grokking", _grokked(runs), GROKKING)):
+        then = [near(c, "weight_norm_sq", s + AFTER) for _, c, s in places]
+        first = [near(c, "weight_norm_sq", s - before) for _, c, s in places]
+        where = {"drop": "the drop", "grokking": "generalising"}[key]
+        numbers[f"norm_{key}"] = ratio(f"Σw² after {where} over before (−{before} to +{AFTER})", then, first, ".2f")
+    hits = [
+        near(c, "weight_norm_sq", d + AFTER) < FALL * near(c, "weight_norm_sq", d - BEFORE)
+        and near(c, "gini_raw_weights", d + AFTER) - near(c, "gini_raw_weights", d - BEFORE) > RISE
+        for _, c, d in dropped
+    ]
+    done = [fall_done(*run) for run in dropped]
+    numbers["hits"] = share("runs that drop: Σw² falls by 10 % and the raw Gini rises by 0.02 at the drop", hits)
+    numbers["done"] = mean("share of the fall of Σw² that is over before the drop", done, ".0%")
+    numbers["most_done"] = share("runs in which 80 % of it is over", [d >= DONE for d in done if math.isfinite(d)])
+    numbers["most_left"] = share("runs in which half or more is left", [d <= LEFT for d in done if math.isfinite(d)])
+    return Judgement(_observation(numbers), _interpretation(numbers), numbers)
+
+
+def _grokked(
+    runs: list[tuple[dict[str, Any], pl.DataFrame, float]],
+) -> list[tuple[dict[str, Any], pl.DataFrame, float]]:
+    return [(row, c, float(row["grokked.step"])) for row, c, _ in runs if row["grokked.step"] is not None]
+
+
+def _observation(numbers: dict[str, Number]) -> Judged:
+    told = "at the drop Σw² becomes {norm_drop} times what it was, and the raw Gini index changes by {gini_drop}."
+    hits = numbers["hits"]
+    if not hits.runs:
+        return Judged("open", "no run has dropped.")
+    return Judged("supported" if hits.value >= MOST else "refuted" if hits.value <= FEW else "mixed", told)
+
+
+def _interpretation(numbers: dict[str, Number]) -> Judged:
+    told = "{done} of the fall of Σw² is over before the drop; around generalising it becomes {norm_grokking} times."
+    if not numbers["hits"].runs:
+        return Judged("open", "no run has dropped.")
+    if numbers["most_done"].value >= MOST:
+        return Judged("refuted", told)
+    return Judged("supported" if numbers["most_left"].value >= MOST else "mixed", told)
+
+
+def figures(results: Results) -> dict[str, Drawn]:
+    """The cosine beside what cleanup is known by."""
+    part = results[STUDY]
+    panels = [
+        Panel("published cosine", part, [Line(COSINE, "published cosine", ORANGE)], "cos(g, Hg)", mark="grokked"),
+        Panel("size of the weights", part, [Line("weight_norm_sq", "Σw²", BLUE)], "Σw²", mark="grokked"),
+        Panel(
+            "sparsity",
+            part,
+            [
+                Line("gini_raw_weights", "Gini, raw weights", RED),
+                Line("gini_fourier_W_E", "Fourier Gini of W_E", GREEN),
+            ],
+            "Gini index",
+            mark="grokked",
+        ),
+    ]
+    caption = "The drop of the published cosine beside Σw² and two Gini indices, each line a seed."
+    title = "Is the drop a cleanup? The MLP of document A, five seeds"
+    return {"cleanup": Drawn(curves_figure(panels, title, log_x=False), caption)}
+
+
+CLAIM = Claim(
+    id="A2",
+    title="the drop of cos(g, Hg) marks cleanup, a phase distinct from grokking",
+    statement="At the drop of cos(g, Hg) the memorising circuit is pruned by weight decay: a cleanup phase of its own, "
+    "long after grokking, in which the weight norm falls and the Gini index rises.",
+    source=SOURCE,
+    published=PUBLISHED + " Neither norm nor Gini index was logged with it.",
+    departures=DEPARTURES,
+    reads={
+        STUDY: (
+            COSINE,
+            "weight_norm_sq",
+            "gini_raw_weights",
+            "gini_fourier_W_E",
+            "restricted_loss_all",
+            "excluded_loss",
+        )
+    },
+    rule=(
+        f"The drop is that of A1. Observation: from {BEFORE} steps before to {AFTER} after it Σw² falls by 10 % or "
+        "more and "
+        f"the Gini index of the raw weights rises by more than {RISE}, in {MOST:.0%} of the runs that drop "
+        "(supported), in "
+        f"{FEW:.0%} or fewer (refuted), else mixed. Interpretation, that cleanup is then: of the fall of Σw² from its "
+        "peak "
+        f"after memorising to its least value up to the drop's end, {DONE:.0%} are over before the drop in {MOST:.0%} "
+        "of the "
+        f"runs (refuted), or half is left in {MOST:.0%} of them (supported), else mixed."
+    ),
+    judge=judge,
+    figures=figures,
+    change="A run in which the norm falls a second time, at the drop.",
+)

@@ -1,0 +1,74 @@
+"""A4: a high cosine means that the gradient follows a dominant eigenvector of the Hessian."""
+
+from __future__ import annotations
+
+import math
+
+from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.evidence import mean
+from latebloom.claims.results import Results
+from latebloom.claims.statements.document_a import DEPARTURES, EXACT, PUBLISHED, SOURCE, STUDY, drop_step, typical
+
+FIRST, TOP = "gradient_captured[0]", "gradient_captured_top"
+HALF = 0.5
+
+
+def judge(results: Results) -> Judgement:
+    """Judges by the share of the gradient's square along the first eigenvector while the cosine is high."""
+    ones, tops, cosines, curvatures = [], [], [], []
+    for row, curve in results[STUDY].each():
+        drop = drop_step(row, curve)
+        begin = math.nan if row["memorised.step"] is None else row["memorised.step"]
+        end = drop if math.isfinite(drop) else math.inf
+        ones.append(typical(curve, FIRST, begin, end))
+        tops.append(typical(curve, TOP, begin, end))
+        cosines.append(typical(curve, EXACT, begin, end))
+        curvatures.append(typical(curve, "gradient_curvature", begin, end) / typical(curve, "hessian_max", begin, end))
+    numbers = {
+        "one": mean("share of ‖g‖² along the first eigenvector", ones, ".1%"),
+        "top": mean("share of ‖g‖² along the leading eigenvectors together", tops, ".1%"),
+        "cosine": mean("exact cosine of the minibatch over the same steps", cosines, ".2f"),
+        "curvature": mean("curvature along the gradient over the largest eigenvalue", curvatures, ".2f"),
+    }
+    told = (
+        "while the cosine is {cosine}, {one} of the gradient's square lies along the first eigenvector, {top} along "
+        "all "
+        "leading ones."
+    )
+    one = numbers["one"]
+    verdict = "supported" if one.above(HALF) else "refuted" if one.below(HALF) else "open"
+    return Judgement(Judged(verdict, told), None, numbers)
+
+
+def figures(results: Results) -> dict[str, Drawn]:
+    """Shares of the gradient over training."""
+    part = results[STUDY]
+    shares = [
+        Line(FIRST, "along the first eigenvector", BLUE),
+        Line(TOP, "along the leading ones together", GREEN),
+        Line("alignment", "cos(g, Hg), all training pairs", ORANGE),
+    ]
+    panel = Panel("gradient and Hessian of all training pairs", part, shares, "share of ‖g‖², cosine", mark="grokked")
+    caption = "Share of the squared gradient along the Hessian's leading eigenvectors, each line a seed."
+    return {"eigenvectors": Drawn(curves_figure([panel], "Does the gradient follow an eigenvector?"), caption)}
+
+
+CLAIM = Claim(
+    id="A4",
+    title="a high cosine means that the gradient follows a dominant eigenvector",
+    statement="cos(g, Hg) near 0.85 says that the optimisation follows a dominant eigenvector of the Hessian.",
+    source=SOURCE,
+    published=PUBLISHED + " No eigenvector was computed.",
+    departures=DEPARTURES + " Eigenvectors by Lanczos, all training pairs, every 6000 steps (more often before 6000).",
+    reads={STUDY: ("gradient_captured", TOP, "hessian_max", "gradient_curvature", "alignment", EXACT)},
+    rule=(
+        "For each run the median share of ‖g‖² along the eigenvector of the largest eigenvalue, from memorising to the "
+        f"drop of A1 or the end. Supported: the 95 % interval of its mean over seeds lies above {HALF:.0%}; refuted: "
+        "below; "
+        "else open."
+    ),
+    judge=judge,
+    figures=figures,
+    change="A share above one half on minibatches, whose Hessian was not decomposed.",
+)
