@@ -7,6 +7,8 @@ from pathlib import Path
 
 from latebloom import __version__
 from latebloom.analysis.circuits.calibration import INSTRUMENTS, TRAIN_SHARE, calibrate
+from latebloom.claims.ledger import CLAIMS
+from latebloom.claims.writing import page_text
 from latebloom.measures import MEASURES, RECORDS
 from latebloom.spec import REGISTRIES, about, describe, presets
 
@@ -121,3 +123,4 @@ def calibration_page() -> str:
     components_page("Optimisers and gradient rules", "optimisers", ("optim", "gradient")), "utf-8"
 )
 (HERE / "calibration.md").write_text(calibration_page(), "utf-8")
+(HERE / "claims.md").write_text(page_text(CLAIMS, HERE.parent / "claims", "../claims"), "utf-8")

@@ -136,7 +136,7 @@ CLAIM = Claim(
         "The published cosine has dropped at the first of three rows (500 steps apart) below 0.2 after generalising. "
         f"Observation supported: in {MOST:.0%} of the runs its median from step 2000 to 1000 before the drop is "
         f"{HIGH} or "
-        f"more, and it drops within 30 000 steps; refuted: in {FEW:.0%} or fewer; else mixed. Interpretation, that the "
+        f"more, and it drops within 26 000 steps; refuted: in {FEW:.0%} or fewer; else mixed. Interpretation, that the "
         "geometry changes and not the number format: the cosine of the same minibatch in float64 without ε falls, in "
         "the "
         f"{AFTER} steps after the drop, to half of its level before ({MOST:.0%} of the runs: supported) or keeps "

@@ -13,7 +13,7 @@ from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, at, last
 
 STUDY = "widths"
-WIDTHS = (16, 32, 64, 128)
+WIDTHS = (32, 64, 128)
 KINDS = {"median": "median activation", "mean": "mean activation", "norm": "norm of the activations"}
 LAYERS = (0, 1)
 
@@ -90,11 +90,11 @@ def figures(results: Results) -> dict[str, Drawn]:
     whole = [Panel(f"width {w}", part.where(model_widths=[w, w]), accuracies, "accuracy") for w in WIDTHS]
     return {
         "activations": Drawn(
-            curves_figure(panels, "Activations of one-hot MLPs on addition mod 97, by width", columns=4),
+            curves_figure(panels, "Activations of one-hot MLPs on addition mod 97, by width", columns=3),
             "Median and mean activation on the training pairs, mean of both hidden layers, each line a seed.",
         ),
         "accuracies": Drawn(
-            curves_figure(whole, "What the same networks know", columns=4), "Accuracy of the same runs."
+            curves_figure(whole, "What the same networks know", columns=3), "Accuracy of the same runs."
         ),
     }
 
@@ -106,7 +106,7 @@ CLAIM = Claim(
     "whether norms decay while a network groks depends on its capacity.",
     source=SOURCE,
     published=PUBLISHED + " Median activation by eye from single runs; it is not said which layer.",
-    departures=DEPARTURES + " Widths 16, 32, 64, 128, all of 5000 steps. Activations after ReLU at the training pairs, "
+    departures=DEPARTURES + " Widths 32, 64, 128, all of 5000 steps. Activations after ReLU at the training pairs, "
     "both hidden layers, the logits left out.",
     reads={
         STUDY: (*(f"activation_post_{kind}" for kind in KINDS), "activation_pre_median", "weight_norm_sq"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 
-from latebloom.analysis.statistics import by_axis, fit_power_law, times_of
+from latebloom.analysis.statistics import Times, fit_power_law, holm, logrank, median, times_of
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.evidence import Number
 from latebloom.claims.results import Results
@@ -23,25 +24,30 @@ def judge(results: Results) -> Judgement:
     runs = results[STUDY].runs.with_columns(width(results[STUDY].runs).alias("width"))
     times = times_of(runs, "memorised")
     fit = fit_power_law(times, {"width": runs["width"].to_numpy().astype(float)})
-    found = by_axis(runs, "width", "memorised")
     b = fit.exponents.get("width")
     slope = Number("b in T ∝ width^b, T the step of memorising", math.nan, runs=fit.runs, form=".2f")
     if b is not None:
         slope = Number(slope.about, b.value, b.low, b.high, fit.runs, ".2f")
-    back = [s for s in found.steps if (s.ratio.value or 0) > 1 and s.p_holm is not None and s.p_holm < 0.05]
     numbers = {"slope": slope, "bend": Number("p of a bend (a term (log width)²)", fit.bend or math.nan, form=".1g")}
-    for value, m in zip(found.values, found.medians, strict=True):
+    groups = {w: times_of(runs.filter(runs["width"] == w), "memorised") for w in sorted(set(runs["width"]))}
+    for w, group in groups.items():
+        m = median(group, draws=500)
         step = math.nan if m.step is None else m.step
-        numbers[f"width_{value}"] = Number(
-            f"median step, width {value}, seen in {m.seen} of {m.runs}",
-            step,
-            m.low,
-            m.high,
-            m.runs,
-            ",.0f",
-        )
-    numbers["back"] = Number("neighbours of which the wider is later (log-rank, Holm, p < 0.05)", len(back))
-    return Judgement(_decide(slope, len(back)), None, numbers)
+        about = f"median step, width {w}, seen in {m.seen} of {m.runs}"
+        numbers[f"width_{w}"] = Number(about, step, m.low, m.high, m.runs, ",.0f")
+    back = _later(list(groups.values()))
+    numbers["back"] = Number("neighbours of which the wider is later (log-rank, Holm, p < 0.05)", back)
+    return Judgement(_decide(slope, back), None, numbers)
+
+
+def _later(groups: list[Times]) -> int:
+    """How many groups are later than the one before them."""
+    pairs = list(itertools.pairwise(groups))
+    tests = [logrank([one, other]) for one, other in pairs]
+    adjusted = holm([math.nan if test.p is None else test.p for test in tests])
+    # fewer events than one common curve would give: later
+    later = [test.observed[1] < test.expected[1] for test in tests]
+    return sum(bool(p < 0.05) and back for p, back in zip(adjusted, later, strict=True))
 
 
 def _decide(slope: Number, back: int) -> Judged:
