@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from latebloom.claims.claim import Claim
 from latebloom.claims.statements import a1, a2, a3, a4, a5, a6, b1, b2, b3, b4, b5, b6, c3, d4
+from latebloom.claims.statements.not_run import NOT_RUN
 from latebloom.errors import LatebloomError
 
-CLAIMS: tuple[Claim, ...] = (
-    a1.CLAIM,
-    a2.CLAIM,
-    a3.CLAIM,
-    a4.CLAIM,
-    a5.CLAIM,
-    a6.CLAIM,
-    b1.CLAIM,
-    b2.CLAIM,
-    b3.CLAIM,
-    b4.CLAIM,
-    b5.CLAIM,
-    b6.CLAIM,
-    c3.CLAIM,
-    d4.CLAIM,
-)
+DECIDED = (a1, a2, a3, a4, a5, a6, b1, b2, b3, b4, b5, b6, c3, d4)
+CLAIMS: tuple[Claim, ...] = tuple(sorted((*(module.CLAIM for module in DECIDED), *NOT_RUN), key=lambda claim: claim.id))
 
 
 def claim_of(name: str) -> Claim:

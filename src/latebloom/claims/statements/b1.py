@@ -90,9 +90,10 @@ CLAIM = Claim(
     quick={
         STUDY: {
             "seeds": 2,
-            "set.task.p": 23,
+            "set.task.p": 19,
+            "set.log.every": 50,
             "set.model.widths": [64, 64],
-            "zipped.decay.steps": [1000, 300, 300, 300, 300],
+            "zipped.decay.steps": [400, 300, 200, 200, 200],
         }
     },
 )

@@ -91,6 +91,12 @@ CLAIM = Claim(
     figures=figures,
     change="Other learning rates or initial weights, if wide networks depended on them more.",
     quick={
-        STUDY: {"seeds": 3, "set.steps": 1500, "set.task.p": 29, "axes.model.widths": [[16, 16], [48, 48], [128, 128]]}
+        STUDY: {
+            "seeds": 2,
+            "set.steps": 700,
+            "set.task.p": 19,
+            "set.log.every": 50,
+            "axes.model.widths": [[24, 24], [48, 48], [96, 96]],
+        }
     },
 )

@@ -88,7 +88,7 @@ CLAIM = Claim(
     "dropout 0.2 and 0.5 grok, ℓ1 does not.",
     departures="A network that groks in seconds, so that five seeds fit: addition mod 59, 45 % of the pairs, summed "
     "embeddings and one hidden layer of 128, AdamW (β₂ 0.98), float64 loss. It is symmetric in its operands. 10 000 "
-    "steps with and without decay, 2500 with dropout, 3000 with ℓ1. An earlier sweep of λ from 0.05 to 3 on this network "
+    "steps with and without decay, 2500 with dropout, 3000 with ℓ1. An earlier sweep of λ on this network "
     "had been looked at (docs/sweeps-results.md); runs without decay and with other regularisers had not.",
     reads={STUDY: ("weight_norm_sq",)},
     rule=(

@@ -1,0 +1,92 @@
+"""Claims that have no rule and no run yet: what they say, and what it would take to decide them."""
+
+from __future__ import annotations
+
+from latebloom.claims.claim import Claim
+from latebloom.claims.statements.document_a import PUBLISHED as PUBLISHED_A
+from latebloom.claims.statements.document_a import SOURCE as DOCUMENT_A
+
+NANDA = "Nanda et al. 2023 (arXiv 2301.05217), as summarised in document C"
+OVERVIEW = '"Grokking: Delayed Generalization After Memorization"'
+MAINLINE = "One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 epochs."
+
+NOT_RUN = (
+    Claim(
+        "A7",
+        "the cosine predicts cleanup, in other networks, tasks and decays too",
+        "cos(g, Hg) predicts when cleanup occurs, and does so across architectures, tasks and weight decays.",
+        DOCUMENT_A,
+        PUBLISHED_A + " Proposed as future work.",
+        open_because="It takes a rule for the drop, its lead time and false alarms over a grid with runs that "
+        "never grok: some thirty runs with curvature, several hours of one core.",
+    ),
+    Claim(
+        "C1",
+        "training splits into memorisation, circuit formation and cleanup",
+        "Training splits into memorisation, circuit formation and cleanup, which restricted and excluded loss show.",
+        NANDA,
+        MAINLINE,
+        open_because="It takes five seeds of the mainline (preset `nanda2023`), 10 to 20 minutes of two cores each.",
+    ),
+    Claim(
+        "C2",
+        "the network computes by Fourier multiplication",
+        "The trained network uses the Fourier multiplication algorithm: four lines of evidence.",
+        NANDA,
+        MAINLINE,
+        open_because="It takes `latebloom analyse` of five seeds of the mainline, and of controls without decay.",
+    ),
+    Claim(
+        "C4",
+        "grokking occurs in other architectures, primes and fractions, and not with much data",
+        "Grokking occurs for other architectures, primes and data fractions, and does not where much data is given.",
+        NANDA,
+        MAINLINE + " P = 53, 109, 401; two layers; fractions from 0.1 to 0.95.",
+        open_because="It takes the grid of the paper with five seeds; fractions of a small network are in "
+        "docs/sweeps-results.md.",
+    ),
+    Claim(
+        "D1",
+        "p = 97, 50 %, two layers, λ = 0.01 groks within 10 000 epochs",
+        "Weight decays of 1e-3 to 1e-1 are typical; p = 97, half of the pairs, two layers, λ = 0.01, batch 512 and a "
+        "learning rate of 1e-3 grok within 10 000 epochs.",
+        OVERVIEW,
+        "As stated; optimiser, LayerNorm and betas are not named.",
+        open_because="It takes `latebloom run overview`, some 94 000 steps of a two-layer transformer: two hours of "
+        "one core for a seed.",
+    ),
+    Claim(
+        "D2",
+        "smaller batches promote grokking; lower learning rates delay but improve it",
+        "Smaller batches promote grokking; lower learning rates delay but improve it.",
+        OVERVIEW,
+        "No experiment is given.",
+        open_because="It takes sweeps of batch size and learning rate at equal steps and at equal epochs, five seeds.",
+    ),
+    Claim(
+        "D3",
+        "there is a best model size",
+        "Model size has a sweet spot: too small or too large a network does not grok.",
+        OVERVIEW,
+        "No experiment is given.",
+        open_because="It takes a grid of width, depth and weight decay with five seeds.",
+    ),
+    Claim(
+        "D5",
+        "groups S_n and polynomials show the same pattern",
+        "Composition in S_n and polynomials over finite fields show the same pattern of memorising and late "
+        "generalising.",
+        OVERVIEW,
+        "Transformers; 5000 epochs and more for S_n.",
+        open_because="It takes three seeds of `latebloom run s5` (10 minutes of a core each) and of polynomials.",
+    ),
+    Claim(
+        "D6",
+        "sparse sub-networks enable grokking",
+        "Sparse sub-networks (lottery tickets) enable grokking.",
+        OVERVIEW,
+        "No experiment is given.",
+        open_because="It takes training under a mask drawn from a grokked network, from the initial weights, beside "
+        "random masks of equal norm: a spec cannot hold a mask yet.",
+    ),
+)
