@@ -19,7 +19,7 @@ class Number:
     Attributes:
         about: what it is, in words.
         value: NaN where there is none.
-        low: lower end of the 95 % interval; None where it has none.
+        low: lower end of the 95 % interval; None where it is open, both where there is no interval.
         high: upper end.
         runs: how many runs it is from.
         form: how it is written: a format of Python's, with % for shares.
@@ -35,8 +35,8 @@ class Number:
     def __format__(self, spec: str) -> str:
         if not math.isfinite(self.value):
             return "–"
-        value, low, high = (None if x is None else self._one(x) for x in (self.value, self.low, self.high))
-        return f"{value}" if low is None or high is None else f"{value} [{low}, {high}]"
+        value, low, high = ("…" if x is None else self._one(x) for x in (self.value, self.low, self.high))
+        return value if self.low is None and self.high is None else f"{value} [{low}, {high}]"
 
     def _one(self, x: float) -> str:
         if math.isinf(x):

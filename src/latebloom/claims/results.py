@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from latebloom.store import Run
 
 ALWAYS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-VERSIONS = ("latebloom", "python", "torch", "numpy", "platform", "processor", "threads", "git", "command")
+VERSIONS = ("latebloom", "python", "torch", "numpy", "platform", "processor", "threads", "git")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Part:
         runs: a row a run, as `analysis.outcomes` has it: axes, seed, events, end state, `wall_s`.
         curves: a row a run and log step: `run`, `step`, then scalars, and arrays as `name[label]` or
             `name[label,label]`; null where a measure was not taken.
-        facts: command and versions that the runs were made with, and the study's file.
+        facts: versions and machine that the runs were made with, and the study's file.
     """
 
     runs: pl.DataFrame

@@ -59,7 +59,7 @@ def finding(
         lines += ["", judgement.said(text)]
     for name, one in drawn.items():
         caption = judgement.said(one.caption)
-        lines += ["", f"![{caption}]({name}.png)", "", caption]
+        lines += ["", f"![{claim.title}]({name}.png)", "", caption]
     lines += ["", "| number | value, 95 % interval | runs |", "|---|---|---|"]
     lines += [f"| {n['about']} | {n['text']} | {n['runs'] or ''} |" for n in told["numbers"].values()]
     lines += ["", f"**Set-up as published.** {claim.published}", "", f"**Ours.** {claim.departures}"]
@@ -73,9 +73,9 @@ def finding(
     made = next(iter(results.values())).facts["made"]
     lines += [
         "",
-        f"**Again.** `latebloom claims run {claim.id}`: {told['minutes']:.0f} minutes of one core were spent on its "
-        f"studies ({studies}), {told['seeds']} seeds in each cell; latebloom {made['latebloom']}, PyTorch "
-        f"{made['torch']}, {made['processor']}. Raw curves: `curves.parquet` beside each study.",
+        f"**Again.** `latebloom claims run {claim.id}`: the runs of its studies ({studies}), {told['seeds']} seeds in "
+        f"each cell, took {told['minutes']:.0f} minutes one after the other, one thread each; latebloom "
+        f"{made['latebloom']}, PyTorch {made['torch']}, {made['processor']}. Raw curves: `curves.parquet` beside each.",
     ]
     return lines
 
@@ -83,7 +83,7 @@ def finding(
 def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
     """A row a claim: verdicts, seeds and cost; `link` is the address of a finding with `{}` for the claim's id."""
     lines = [
-        "| claim | statement | verdict | observation | interpretation | seeds | core minutes |",
+        "| claim | statement | verdict | observation | interpretation | seeds | minutes |",
         "|---|---|---|---|---|---|---|",
     ]
     for claim in claims:

@@ -158,7 +158,7 @@ def _tell(out: Console, told: dict[str, Any]) -> None:
 
 
 def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None]) -> None:
-    listed = table("claim", "statement", "verdict", "observation", "interpretation", "seeds", "core min")
+    listed = table("claim", "statement", "verdict", "observation", "interpretation", "seeds", "minutes")
     for one in ledger:
         found = told[one.id]
         if found is None:

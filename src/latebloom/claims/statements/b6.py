@@ -66,6 +66,9 @@ def figures(results: Results) -> dict[str, Drawn]:
     x, times = runs["width"].to_numpy().astype(np.float64), times_of(runs, "memorised")
     title = "Memorising (training accuracy ≥ 0.99) against width, addition mod 97"
     figure = scaling_figure(x, times, fit_power_law(times, {"width": x}), "width", "memorised", title)
+    ax, values = figure.axes[0], sorted(set(runs["width"]))
+    ax.set_xticks(values, [f"{value}" for value in values])
+    ax.minorticks_off()
     return {
         "memorising": Drawn(
             figure,
@@ -90,6 +93,11 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     change="Other learning rates or initial weights, if wide networks depended on them more.",
+    discussion={
+        "supported": "Twice the width takes half the steps: the exponent is close to −1 over a factor of 32 in width, "
+        "from {width_16} steps at 16 to {width_512} at 512. The points bend a little (p = {bend}). Steps are meant, "
+        "not seconds: a step costs roughly the square of the width, so that in arithmetic the wide one is the slower."
+    },
     quick={
         STUDY: {
             "seeds": 2,
