@@ -127,7 +127,7 @@ def _train(plan: Plan, runs: Path, made: Any, progress: Console) -> None:
     from latebloom.cli.sweep import failed_runs, train
 
     title = f"{plan.file.name}: {len(plan.specs):,} runs"
-    _, failures = train(plan, runs, made, progress, title, False)
+    _, failures = train(plan, runs, made, 1, progress, title, False)
     # a loss that diverged is a result, anything else is a fault
     faults = {run: error for run, error in failures.items() if not error.startswith("diverged")}
     if faults:
