@@ -7,10 +7,11 @@ from pathlib import Path
 
 from latebloom import __version__
 from latebloom.analysis.circuits.calibration import INSTRUMENTS, TRAIN_SHARE, calibrate
+from latebloom.analysis.surgery import SURGERIES
 from latebloom.claims.ledger import CLAIMS
 from latebloom.claims.writing import page_text
 from latebloom.measures import MEASURES, RECORDS
-from latebloom.spec import REGISTRIES, about, describe, presets
+from latebloom.spec import REGISTRIES, about, described, presets
 
 project = "latebloom"
 author = "latebloom authors"
@@ -65,12 +66,19 @@ def specs_page() -> str:
     return "\n".join(lines)
 
 
-def components_page(title: str, command: str, kinds: tuple[str, ...]) -> str:
+OWN = "Your own come in as `file.py:Class`."
+SURGERY = (
+    "A surgery changes the weights of a run that is forked (`latebloom fork`); what it leaves alone keeps its bits. "
+    "Pruned weights and tickets stay masked where `regular.hold_zeros` names their tensors, such as `*.W_*`."
+)
+
+
+def components_page(title: str, command: str, kinds: dict[str, dict[str, type]], said: str = OWN) -> str:
     """Everything built in of some kinds: what it is, formula, domain, size, source, and its fields."""
-    lines = [f"# {title}", "", f"`latebloom {command}` prints the same. Your own come in as `file.py:Class`.", ""]
-    for kind in kinds:
-        for name, part in describe(kind).items():
-            own = (REGISTRIES[kind][name].__doc__ or "").partition("Raises:")[0]
+    lines = [f"# {title}", "", f"`latebloom {command}` prints the same. {said}", ""]
+    for kind, classes in kinds.items():
+        for name, cls in classes.items():
+            part, own = described(cls), (cls.__doc__ or "").partition("Raises:")[0]
             lines += [f"## {name}", "", inspect.cleandoc(FACT_LINE.sub("", own)).strip(), ""]
             for fact, text in part["facts"].items():
                 lines += [f"{fact}\n: {text}", ""]
@@ -117,10 +125,14 @@ def calibration_page() -> str:
 # generated pages stand beside the written ones and are ignored by git
 (HERE / "measures.md").write_text(measures_page(), "utf-8")
 (HERE / "specs.md").write_text(specs_page(), "utf-8")
-(HERE / "tasks.md").write_text(components_page("Tasks", "tasks", ("task",)), "utf-8")
-(HERE / "models.md").write_text(components_page("Models", "models", ("model",)), "utf-8")
-(HERE / "optimisers.md").write_text(
-    components_page("Optimisers and gradient rules", "optimisers", ("optim", "gradient")), "utf-8"
-)
+for title, command, kinds in (
+    ("Tasks", "tasks", ("task",)),
+    ("Models", "models", ("model",)),
+    ("Optimisers and gradient rules", "optimisers", ("optim", "gradient")),
+):
+    page = components_page(title, command, {kind: REGISTRIES[kind] for kind in kinds})
+    (HERE / f"{command}.md").write_text(page, "utf-8")
+surgeries_page = components_page("Surgeries", "surgeries", {"surgery": SURGERIES}, SURGERY)
+(HERE / "surgeries.md").write_text(surgeries_page, "utf-8")
 (HERE / "calibration.md").write_text(calibration_page(), "utf-8")
 (HERE / "claims.md").write_text(page_text(CLAIMS, HERE.parent / "claims", "../claims"), "utf-8")

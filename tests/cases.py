@@ -163,6 +163,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "decay to the start": {"regular": {"decay_to": "init"}},
     "decay by tensor": {"regular": {"decay_factors": {"*.b_*": 0.0, "embed.*": 2.5}}},
     "fixed norm": {"regular": {"norm": 0.8}},
+    "held zeros": {"regular": {"hold_zeros": "*.b_*"}},
     "warm-up, linear": {"schedule": {"warmup": 2, "shape": "linear", "floor": 0.1}},
     "warm-up, cosine": {"schedule": {"warmup": 2, "shape": "cosine"}},
     "decay switched off": {"changes": {"3": {"weight_decay": 0.0, "lr": 0.02}}},

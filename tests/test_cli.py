@@ -105,7 +105,7 @@ def test_spec_prints_a_file_that_runs(command, tmp_path):
     assert json.loads(out)["properties"]["task"]
 
 
-@pytest.mark.parametrize("words", [["presets"], ["tasks"], ["models"], ["optimisers"], ["measures"]])
+@pytest.mark.parametrize("words", [["presets"], ["tasks"], ["models"], ["optimisers"], ["surgeries"], ["measures"]])
 def test_listings(command, words):
     code, out, _ = command(*words)
     assert code == 0

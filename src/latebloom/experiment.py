@@ -304,7 +304,7 @@ def last_update(setup: Setup, state: TrainState) -> measures.Update | None:
 
     def redo(grads: Grads, changes: dict[str, float]) -> Params:
         changed = {name: torch.tensor(value, dtype=torch.float64) for name, value in changes.items()}
-        return constrained(setup, decayed_update(setup, grads, before, hyper | changed)[0])
+        return constrained(setup, before.params, decayed_update(setup, grads, before, hyper | changed)[0])
 
     values = {name: float(value) for name, value in hyper.items()}
     return measures.Update(before.params, batch_of(setup, before.step), values, state.optim, redo)

@@ -82,19 +82,34 @@ def spec(
 @app.command
 def tasks(*, as_json: AsJson = False) -> None:
     """List the tasks: formula, domain, size, source, settings."""
-    _show_components(("task",), as_json)
+    from latebloom.spec import describe
+
+    _show_components({"task": describe("task")}, as_json)
 
 
 @app.command
 def models(*, as_json: AsJson = False) -> None:
     """List the architectures with their sizes."""
-    _show_components(("model",), as_json)
+    from latebloom.spec import describe
+
+    _show_components({"model": describe("model")}, as_json)
 
 
 @app.command
 def optimisers(*, as_json: AsJson = False) -> None:
     """List the optimisers and the gradient rules with their hyperparameters."""
-    _show_components(("optim", "gradient"), as_json)
+    from latebloom.spec import describe
+
+    _show_components({kind: describe(kind) for kind in ("optim", "gradient")}, as_json)
+
+
+@app.command
+def surgeries(*, as_json: AsJson = False) -> None:
+    """List what can be done to the weights of a run that is forked, with the settings of each."""
+    from latebloom.analysis.surgery import SURGERIES
+    from latebloom.spec import described
+
+    _show_components({"surgery": {name: described(cls) for name, cls in SURGERIES.items()}}, as_json)
 
 
 @app.command
@@ -141,10 +156,8 @@ def _how_often(measure: Measure) -> str:
     return "every log row" if measure.stride == 1 else f"every {measure.stride}th row"
 
 
-def _show_components(kinds: tuple[str, ...], as_json: bool) -> None:
-    from latebloom.spec import describe
-
-    found = {kind: describe(kind) for kind in kinds}
+def _show_components(found: dict[str, dict[str, Any]], as_json: bool) -> None:
+    """Components by the table of a spec that they stand in and by name, each as `described` has it."""
     if as_json:
         print_json({name: part for parts in found.values() for name, part in parts.items()})
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import math
 from typing import Any
 
@@ -136,6 +137,7 @@ def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
             Fault("task", f"expected at most {LARGEST_TABLE:,} logits in the full table, got {n:,} × {task.classes:,}")
         )
     faults += _change_faults(spec)
+    faults += _mask_faults(spec, list(model.tensors()))
     try:
         check_scheme(model.tensors(), spec.init)
     except ValueError as error:
@@ -177,6 +179,21 @@ def _share_faults(split: Split, task: Task, examples: int) -> list[Fault]:
     else:
         return []
     return [Fault("split.fraction", f"expected at least {wanted}")]
+
+
+def _mask_faults(spec: RunSpec, tensors: list[str]) -> list[Fault]:
+    """A mask of no tensor, or one that noise would fill."""
+    pattern = spec.regular.hold_zeros
+    if pattern is None:
+        return []
+    faults = []
+    if not any(fnmatch.fnmatchcase(name, pattern) for name in tensors):
+        faults.append(
+            Fault("regular.hold_zeros", f"expected a pattern that fits one of {', '.join(tensors)}, got {pattern!r}")
+        )
+    if spec.regular.weight_noise:
+        faults.append(Fault("regular.weight_noise", "expected 0 with hold_zeros: noise would fill the zeros"))
+    return faults
 
 
 def _change_faults(spec: RunSpec) -> list[Fault]:

@@ -20,7 +20,7 @@ from latebloom.tasks import Blocks, Task, cosets, rows
 IDENTITY_VERSION = 1
 """Raised when the same spec would give another result, so that runs of older versions are not taken for the same."""
 
-ADDED: dict[tuple[str, ...], Any] = {("split", "subgroup"): None}
+ADDED: dict[tuple[str, ...], Any] = {("split", "subgroup"): None, ("regular", "hold_zeros"): None}
 """Fields added since that version, by path, and the value with which a run is what it was without the field.
 
 They stand in the identity only with another value, so that a new field makes no finished run a stranger.
@@ -183,6 +183,8 @@ class Regular(Part):
     """Factors on the weight decay of tensors by patterns of their names, the last that fits ("*.b_*" = 0)."""
     norm: float | None = Field(default=None, gt=0, le=1e4)
     """After every update all weights are rescaled to this multiple of their initial norm; none = free."""
+    hold_zeros: str | None = Field(default=None, min_length=1, max_length=200)
+    """Zeros of the tensors whose names this pattern fits stay zero: a mask, as in a ticket ("*.W_*"); none = free."""
 
 
 class Seeds(Part):

@@ -1,4 +1,4 @@
-"""What weight decay pulls towards, how strongly for each tensor, and norms that are held fixed."""
+"""What weight decay pulls towards, how strongly for each tensor, norms that are held fixed, and zeros that are held."""
 
 from __future__ import annotations
 
@@ -53,8 +53,26 @@ def _restricted(state: State, names: list[str]) -> State:
     }
 
 
-def constrained(setup: Setup, params: Params) -> Params:
-    """All weights rescaled by one factor to the norm that the spec holds fixed (Liu et al. 2022, arXiv 2210.01117)."""
+def with_held_zeros(setup: Setup, before: Params, tensors: Params) -> Params:
+    """Weights, or their gradients, with zeros where the weights before the update are zero and the spec holds zeros.
+
+    The weights are their own mask: there is nothing else to store or to resume.
+    """
+    pattern = setup.spec.regular.hold_zeros
+    if pattern is None:
+        return tensors
+    return {
+        name: torch.where(before[name] == 0, 0, tensor) if fnmatch.fnmatchcase(name, pattern) else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def constrained(setup: Setup, before: Params, params: Params) -> Params:
+    """The weights after an update, with what the spec holds: zeros of those before it, then the norm of all.
+
+    One factor rescales all weights to the norm (Liu et al. 2022, arXiv 2210.01117).
+    """
+    params = with_held_zeros(setup, before, params)
     held = setup.spec.regular.norm
     if held is None:
         return params

@@ -26,7 +26,7 @@ from latebloom.optim import Hyper, State
 from latebloom.spec import RunSpec
 from latebloom.training.batches import batch_at
 from latebloom.training.capture import captured, uploaded
-from latebloom.training.constraints import constrained, decayed_update
+from latebloom.training.constraints import constrained, decayed_update, with_held_zeros
 from latebloom.training.losses import DTYPES
 from latebloom.training.schedules import hyper_rows
 from latebloom.training.setup import Setup
@@ -225,12 +225,12 @@ class Ensemble:
                 loss = loss + setup.spec.regular.l1 * norm
             return loss
 
-        def gradient(params: Params) -> Grads:
-            return torch.func.grad(objective)(params)
+        def gradient(at: Params) -> Grads:
+            return with_held_zeros(setup, params, torch.func.grad(objective)(at))
 
         grads, rule = setup.rule.direction(gradient, rule, params, hyper)
-        params, optim = decayed_update(setup, grads, TrainState(0, params, optim, rule), hyper)
-        return constrained(setup, params), optim, rule
+        moved, optim = decayed_update(setup, grads, TrainState(0, params, optim, rule), hyper)
+        return constrained(setup, params, moved), optim, rule
 
 
 def stacked(states: Sequence[TrainState]) -> TrainState:

@@ -12,7 +12,7 @@ from latebloom.axes import Grads, Params
 from latebloom.models import Graded, keyed_generator
 from latebloom.tasks import Drawn, Examples
 from latebloom.training.batches import batch_at
-from latebloom.training.constraints import constrained, decayed_update
+from latebloom.training.constraints import constrained, decayed_update, with_held_zeros
 from latebloom.training.noise import dropout, gaussian
 from latebloom.training.schedules import hyper_at
 from latebloom.training.setup import Setup
@@ -80,11 +80,12 @@ def update(setup: Setup, state: TrainState) -> TrainState:
     hyper = hyper_at(state.step, setup)
 
     def gradient(params: Params) -> Grads:
-        return gradients(setup, params, examples, state.step)
+        # some optimisers mix the entries of a gradient: those of a mask are none of their business
+        return with_held_zeros(setup, state.params, gradients(setup, params, examples, state.step))
 
     grads, rule = setup.rule.direction(gradient, state.rule, state.params, hyper)
     params, optim = decayed_update(setup, grads, state, hyper)
-    params = constrained(setup, params)
+    params = constrained(setup, state.params, params)
     return TrainState(state.step + 1, params, optim, rule, before=replace(state, before=None))
 
 

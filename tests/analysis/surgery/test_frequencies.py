@@ -3,31 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latebloom.analysis.circuits.handbuilt import Built, clock, pizza, trigonometric, untrained
-from latebloom.analysis.surgery import Patient, surgery_of
+from latebloom.analysis.circuits.handbuilt import clock, pizza, trigonometric, untrained
+from latebloom.analysis.surgery import surgery_of
 from latebloom.errors import LatebloomError
-from latebloom.measures import Probe, Subject
+from patients import logits, loss, operated
 
 P, KEYS = 23, (2, 5, 9)
-
-
-def subject_of(built: Built) -> Subject:
-    examples = built.task.examples()
-    index = torch.arange(len(examples))
-    return Subject(built.task, built.model, examples, index[::3], index[1::3])
-
-
-def operated(built: Built, **table) -> Built:
-    patient = Patient(subject_of(built), built.params)
-    return built._replace(params=surgery_of(table).apply(built.params, patient))
-
-
-def logits(built: Built) -> torch.Tensor:
-    return built.model.logits(built.params, built.task.examples())
-
-
-def loss(built: Built) -> float:
-    return Probe(subject_of(built), built.params).losses.mean().item()
 
 
 def closed_form(n: int, frequencies, scale: float) -> float:

@@ -8,16 +8,13 @@ import torch
 from latebloom.analysis.circuits.handbuilt import untrained
 from latebloom.analysis.surgery import Patient, surgery_of
 from latebloom.errors import LatebloomError
-from latebloom.measures import Subject
+from patients import patient_of
 
 
 @pytest.fixture
 def patient() -> Patient:
     built = untrained(7, d_model=8)
-    examples = built.task.examples()
-    index = torch.arange(len(examples))
-    initial = {name: 3 * tensor for name, tensor in built.params.items()}
-    return Patient(Subject(built.task, built.model, examples, index[::3], index[1::3], initial=initial), built.params)
+    return patient_of(built, initial={name: 3 * tensor for name, tensor in built.params.items()})
 
 
 def norm(params) -> float:

@@ -10,13 +10,26 @@ from pydantic import TypeAdapter, ValidationError
 
 from latebloom.analysis.surgery.contract import Surgery
 from latebloom.analysis.surgery.frequencies import KeepFrequencies, RemoveFrequencies
+from latebloom.analysis.surgery.memorising import RemoveMemorising
+from latebloom.analysis.surgery.project import Project
+from latebloom.analysis.surgery.prune import Prune
+from latebloom.analysis.surgery.rewind import Redraw, Rewind
 from latebloom.analysis.surgery.scale import ScaleNorm
+from latebloom.analysis.surgery.ticket import Ticket
+from latebloom.analysis.surgery.transplant import Transplant
 from latebloom.spec import Fault, SpecError, from_pydantic, suggestion
 
 SURGERIES: dict[str, type[Surgery]] = {
     "keep-frequencies": KeepFrequencies,
+    "project": Project,
+    "prune": Prune,
+    "redraw": Redraw,
     "remove-frequencies": RemoveFrequencies,
+    "remove-memorising": RemoveMemorising,
+    "rewind": Rewind,
     "scale-norm": ScaleNorm,
+    "ticket": Ticket,
+    "transplant": Transplant,
 }
 
 
