@@ -1,10 +1,12 @@
-"""Runs to draw: a tiny one with everything logged, and the views' stand-in that looks like grokking."""
+"""Runs to draw: a tiny one, with made-up values of what is slow to measure; and one that looks like grokking."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import polars as pl
 import pytest
 import xarray
 
@@ -13,26 +15,49 @@ import made_curves
 from dashboard_runs import small
 from latebloom.experiment import run_experiment
 from latebloom.figures.registry import kinds
+from latebloom.store import Run
+
+SLOW = (
+    *("alignment", "alignment_batch", "alignment_published", "alignment_published_valid", "gradient_norm"),
+    *("hessian_gradient_norm", "hessian_max", "hessian_min", "gradient_curvature", "update_curvature"),
+    *("hessian_trace", "gauss_newton_trace", "gradient_captured_top", "update_captured_top", "hessian_negative_mass"),
+)
+
+
+class Measured(Run):
+    """A run that has logged everything, the slow measures at every other row."""
+
+    @property
+    def scalars(self) -> pl.DataFrame:
+        there, rng = super().scalars, np.random.default_rng(0)
+        taken = pl.int_range(there.height) % 2 == 0
+        drawn = [pl.when(taken).then(pl.Series(rng.uniform(0.1, 1, there.height))).alias(name) for name in SLOW]
+        return there.with_columns(drawn)
+
+    @property
+    def arrays(self) -> xarray.Dataset:
+        there = super().arrays
+        axes = {
+            "order": ["incoming", "outgoing", "contribution"],
+            "ablation": ["zero", "mean"],
+            "agreement": [1.0, 0.99],
+        }
+        shape = (len(there["step"]), 3, 2, 2)
+        sizes = np.random.default_rng(1).integers(0, 24, shape).astype(float)
+        return there.assign(circuit_size=xarray.DataArray(sizes, dims=("step", *axes), coords=axes))
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Sixty steps of a network of 24 neurons on a + b mod 11, with seven checkpoints."""
-    return run_experiment(small(), tmp_path_factory.mktemp("runs"), "tiny", threads=1)
+    return Measured(run_experiment(small(), tmp_path_factory.mktemp("runs"), "tiny", threads=1).folder)
 
 
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory):
-    """Accuracies and losses alone, and no checkpoint but the last."""
+    """Accuracies and losses alone, and no checkpoint but the first and the last."""
     spec = small(log__measures="none", steps="12", checkpoints__every="12")
     return run_experiment(spec, tmp_path_factory.mktemp("runs"), "bare", threads=1)
-
-
-@pytest.fixture(scope="session")
-def made(tiny):
-    """Every figure of the tiny run, made once."""
-    of_runs = [name for name, kind in kinds().items() if kind.of == "run"]
-    return {name: getattr(latebloom.figures, name.replace("-", "_"))(tiny) for name in of_runs}
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +69,10 @@ def phased():
     summary = {"title": "a + b mod 113", "missing": {}}
     facts = {"id": "seed-0-made", "folder": Path("made"), "checkpoints": [], "events": []}
     return SimpleNamespace(**facts, spec=spec, summary=summary, scalars=scalars, arrays=xarray.Dataset())
+
+
+@pytest.fixture(scope="session")
+def made(tiny):
+    """Every figure of the tiny run, made once."""
+    of_runs = [name for name, kind in kinds().items() if kind.of == "run"]
+    return {name: getattr(latebloom.figures, name.replace("-", "_"))(tiny) for name in of_runs}

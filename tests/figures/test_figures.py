@@ -8,6 +8,7 @@ import torch
 
 import latebloom
 from latebloom.analysis.circuits.rebuild import probe_of
+from latebloom.analysis.inside import Inside
 from latebloom.errors import LatebloomError
 from latebloom.figures.registry import kind, kinds
 from latebloom.figures.spec import Bars, Heat, Line
@@ -22,27 +23,63 @@ def part(figure, title, label=""):
     return next(p for p in panel.parts if isinstance(p, Line | Bars | Heat) and (not label or p.label == label))
 
 
-def column(run, name):
-    return run.scalars.select("step", name).drop_nulls()[name].to_numpy()
+SCALARS = {
+    "curves": {"Loss/test": "test_loss", "Loss/train": "train_loss", "Accuracy/test": "test_accuracy"},
+    "progress": {
+        "Excluded loss/excluded, train": "excluded_loss",
+        "Restricted loss/restricted, all pairs": "restricted_loss_all",
+        "Gini/W_E": "gini_fourier_W_E",
+        "Gini/W_L": "gini_fourier_W_L",
+        "Sum of squared/": "weight_norm_sq",
+    },
+    "circuit-shares": {"In the key/logits by cos w(a ± b − c)": "logit_fve", "What the/a": "logit_share_a"},
+    "alignment": {
+        "cos(g, Hg)/exact, all training pairs": "alignment",
+        "cos(g, Hg)/as published (float32)": "alignment_published",
+        "Norm of the/": "gradient_norm",
+        "Norm of Hg/": "hessian_gradient_norm",
+    },
+    "curvature": {"Eigenvalues/greatest eigenvalue": "hessian_max", "Trace/Hessian": "hessian_trace"},
+    "norm": {"All weights/": "weight_norm_sq"},
+    "sparsity": {"Inequality/Gini": "gini_raw_weights", "Small weights/|w| < 0.01": "weight_share_below_1e_2"},
+    "logit-scale": {"Logit scale/": "logit_scale", "Margins/test, least": "test_margin_min"},
+}
+"""Panel and label of curves, and the measure that they are."""
 
 
-def curves(figure, run):
-    for title, measure in (("Loss", "loss"), ("Accuracy", "accuracy")):
-        for split in ("train", "test"):
-            assert np.array_equal(part(figure, title, split).y, column(run, f"{split}_{measure}"))
-    assert part(figure, "Loss", "test").x[-1] == run.status.last_step
-    assert [panel.y.unit for panel in figure.panels] == ["nats", "share of pairs"]
+def scalars(name):
+    """The row of a figure of SCALARS: its curves are the log, at the steps at which it was taken."""
+
+    def check(figure, run):
+        for place, measure in SCALARS[name].items():
+            drawn = part(figure, *place.split("/"))
+            rows = run.scalars.select("step", measure).drop_nulls()
+            assert np.array_equal(drawn.x, rows["step"].to_numpy()), place
+            assert np.array_equal(drawn.y, rows[measure].to_numpy()), place
+
+    return check
 
 
-def progress(figure, run):
-    shown = {
-        ("Excluded loss", "excluded, train"): "excluded_loss",
-        ("Restricted loss", "restricted, all pairs"): "restricted_loss_all",
-        ("Gini", "W_E"): "gini_fourier_W_E",
-        ("Sum of squared", ""): "weight_norm_sq",
-    }
-    for (title, label), name in shown.items():
-        assert np.array_equal(part(figure, title, label).y, column(run, name)), name
+def norm(figure, run):
+    scalars("norm")(figure, run)
+    parts = [line.y for line in figure.panels[1].parts]
+    assert np.allclose(np.sum(parts, axis=0), run.arrays["weight_norm_sq_by_tensor"].sum("tensor"))
+    mlp = [t for t in run.arrays["tensor"].values if ".mlp." in t]
+    assert np.allclose(
+        part(figure, "By part", "MLP").y, run.arrays["weight_norm_sq_by_tensor"].sel(tensor=mlp).sum("tensor")
+    )
+
+
+def activation_norms(figure, run):
+    found = run.arrays["activation_post_median"].dropna("step", how="all")
+    assert np.array_equal(part(figure, "Median, after").y, found.values[:, 0])
+    assert part(figure, "Dead").y[-1] == run.arrays["dead_neurons"].dropna("step").values[-1, 0]
+
+
+def circuit_size(figure, run):
+    found = run.arrays["circuit_size"].sel(order="outgoing", ablation="mean", agreement=0.99)
+    assert np.array_equal(part(figure, "Others set to their mean", "by outgoing").y, found.values)
+    assert figure.panels[0].title == "Others set to 0"
 
 
 def fourier_norms(figure, run):
@@ -58,7 +95,88 @@ def fourier_norms(figure, run):
             assert bars.y[k - 1] == pytest.approx(float((wave @ rows).norm() * (2 / order) ** 0.5))
 
 
-ROWS = {"curves": curves, "progress": progress, "fourier-norms": fourier_norms}
+def fourier_over_training(figure, run):
+    found = run.arrays["embedding_fourier_norm"].dropna("step", how="all")
+    heat = part(figure, "Embedding")
+    assert np.array_equal(heat.z, found.values.T)
+    assert np.array_equal(heat.x, found["step"].values)
+    assert heat.y.tolist() == [1, 2, 3, 4, 5]
+
+
+def fourier_2d(figure, run):
+    neurons = Inside(run)
+    tables = np.stack([neurons.neuron(60, 0, i) for i in range(24)], axis=2).astype(float)
+    n = 11
+    # one component by hand: cos w_2 a · sin w_3 b
+    a = np.arange(n)
+    wave = np.outer(np.cos(2 * np.pi * 2 * a / n), np.sin(2 * np.pi * 3 * a / n)) * 2 / n
+    expected = np.linalg.norm(np.einsum("ab,abm->m", wave, tables))
+    heat = part(figure, "Neurons")
+    assert heat.z[3, 6] == pytest.approx(expected, rel=1e-4)
+    assert np.isnan(heat.z[0, 0])
+    energy = np.nansum(heat.z**2)
+    assert energy == pytest.approx((np.square(tables - tables.mean((0, 1)))).sum(), rel=1e-4)
+
+
+def singular_values(figure, run):
+    _, probe = probe_of(run)
+    w_l = probe.params["unembed.W_U"].T @ probe.params["blocks.0.mlp.W_out"].T
+    expected = np.linalg.svd(w_l[:11].double().numpy(), compute_uv=False)
+    assert np.allclose(part(figure, "W_L").y, expected)
+
+
+def neurons(figure, run):
+    inside = Inside(run)
+    numbers = [int(p.title.split()[1]) for p in figure.panels if p.title.startswith("Neuron")]
+    for number in numbers:
+        assert np.array_equal(part(figure, f"Neuron {number}").z, inside.neuron(60, 0, number))
+    one = latebloom.figures.neurons(run, at=10, neuron=5)
+    assert np.array_equal(part(one, "Neuron 5").z, inside.neuron(10, 0, 5))
+    fitted, k, explained = inside.neuron_fitted(10, 0, 5)
+    assert np.array_equal(one.panels[1].parts[0].z, fitted)
+    assert one.panels[1].title == f"Frequency {k} alone: {explained:.1%}"
+
+
+def neuron_frequencies(figure, run):
+    frequencies, shares = Inside(run).neurons(60, 0)
+    bars = part(figure, "Neurons of one")
+    for k in range(1, 6):
+        assert bars.y[k - 1] == sum((frequencies == k) & (shares > 0.85))
+    curve = figure.panels[1].parts[1]
+    assert np.all(np.diff(curve.y) <= 0)
+    assert curve.y[0] == pytest.approx(np.nanmax(shares))
+
+
+def attention(figure, run):
+    assert len(figure.panels) == 2
+    assert np.array_equal(part(figure, "Head 1").z, Inside(run).attention(60, 0, 0)[1])
+
+
+def embedding_circles(figure, run):
+    inside = Inside(run)
+    for panel in figure.panels:
+        k = int(panel.title.split()[1])
+        ring, dots = panel.parts
+        seen = inside.circles(60, [k])[0]
+        assert np.array_equal(np.stack([dots.x, dots.y], axis=1), seen)
+        # the ring goes through the elements in the order of their angle on an ideal circle
+        order = sorted(range(11), key=lambda a: k * a % 11)
+        assert np.array_equal(ring.x[:-1], seen[order, 0])
+
+
+ROWS = {name: scalars(name) for name in SCALARS} | {
+    "norm": norm,
+    "activation-norms": activation_norms,
+    "circuit-size": circuit_size,
+    "fourier-norms": fourier_norms,
+    "fourier-over-training": fourier_over_training,
+    "fourier-2d": fourier_2d,
+    "singular-values": singular_values,
+    "neurons": neurons,
+    "neuron-frequencies": neuron_frequencies,
+    "attention": attention,
+    "embedding-circles": embedding_circles,
+}
 """Of every figure, what must be equal to the run's own numbers."""
 
 
@@ -100,7 +218,10 @@ def test_a_run_without_what_it_needs_is_told_what_and_how(name, bare):
         assert name in NEED_NOTHING
 
 
-NEED_NOTHING = {"curves", "fourier-norms"}
+NEED_NOTHING = {
+    *("curves", "fourier-norms", "fourier-2d", "singular-values"),
+    *("neurons", "neuron-frequencies", "attention", "embedding-circles", "logit-scale"),
+}
 """Figures that losses and one checkpoint are enough for."""
 
 

@@ -42,6 +42,7 @@ def figure(
     scale: Annotated[
         Literal["linear", "log"] | None, Parameter(help="the axis of training steps [default: linear]")
     ] = None,
+    neuron: Annotated[int | None, Parameter(help="of the last layer [default: the most telling ones]")] = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Draw one figure of a run, of several runs or of a study into a file.
@@ -52,7 +53,7 @@ def figure(
     from latebloom.figures.registry import kind
 
     found = kind(name)
-    options = {"at": at, "scale": scale}
+    options = {"at": at, "scale": scale, "neuron": neuron}
     given = {word: value for word, value in options.items() if value is not None}
     for word in given:
         if word not in found.options:

@@ -64,6 +64,11 @@ def plotly_json(figure: Figure, theme: Theme = "light") -> dict[str, Any]:
     return json.loads(draw(figure, theme).to_json() or "{}")
 
 
+def _escaped(words: str) -> str:
+    """Plotly reads texts as HTML; names in a run are data. No text stands in an attribute."""
+    return html.escape(words, quote=False)
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a panel stands, in pixels from the figure's left and top."""
@@ -101,7 +106,7 @@ def draw(figure: Figure, theme: Theme = "light") -> Drawn:
         _panel(drawn, place, figure, look, width, height)
     text = [_at(word, LEFT / 3, bottom + 10 + LINE * i, width, height) for i, word in enumerate(words)]
     drawn.update_layout(
-        title={"text": f"<b>{html.escape(figure.title)}</b>", "x": LEFT / 3 / width, "y": 1 - 20 / height},
+        title={"text": f"<b>{_escaped(figure.title)}</b>", "x": LEFT / 3 / width, "y": 1 - 20 / height},
         title_font_size=17,
         width=width,
         height=height,
@@ -160,7 +165,7 @@ def _panel(drawn: Drawn, place: _Place, figure: Figure, look: Look, width: float
     drawn.update_layout({f"xaxis{place.id}": x, f"yaxis{place.id}": y})
     if figure.over_steps(panel):
         _phases(drawn, place, figure, look, shaded=not plain)
-    lines = [f"<b>{html.escape(panel.title)}</b>", *_legend_lines(panel, place.width, look)]
+    lines = [f"<b>{_escaped(panel.title)}</b>", *_legend_lines(panel, place.width, look)]
     top = place.top - LINE * len(lines) - (STRIP if figure.over_steps(panel) and figure.phases else 4)
     for i, line in enumerate(lines):
         drawn.add_annotation(_at(line, place.left, top + LINE * i, width, height))
@@ -172,7 +177,7 @@ def _at(words: str, left: float, top: float, width: float, height: float) -> dic
 
 
 def _axis(said: Axis) -> dict[str, Any]:
-    title = {"text": html.escape(said.title), "standoff": 6, "font": {"size": 13}}
+    title = {"text": _escaped(said.title), "standoff": 6, "font": {"size": 13}}
     made: dict[str, Any] = {"title": title, "tickfont_size": 12}
     if said.scale == "log":
         made |= {"type": "log", "exponentformat": "power"}
@@ -211,12 +216,12 @@ def _line(drawn: Drawn, part: Line, place: _Place, look: Look, width: float, hei
         marker = {"size": 7, "color": part.shade.tolist(), "colorscale": _colours(look.ramp, look.lines)}
         marker |= {"showscale": True, "colorbar": _bar(part.shades, place, width, height)}
     parts = [*(["lines"] if part.joined else []), *(["markers"] if part.marker or part.shade is not None else [])]
-    texts = {"text": [html.escape(t) for t in part.texts], "textposition": "top right"} if part.texts else {}
-    said = f"{html.escape(x.label)} %{{x}}<br>%{{y:.4g}} {html.escape(y.unit)}"
+    texts = {"text": [_escaped(t) for t in part.texts], "textposition": "top right"} if part.texts else {}
+    said = f"{_escaped(x.label)} %{{x}}<br>%{{y:.4g}} {_escaped(y.unit)}"
     drawn.add_scatter(
         x=_seen(part.x, x),
         y=_seen(part.y, y),
-        name=html.escape(part.label or y.label),
+        name=_escaped(part.label or y.label),
         mode="+".join([*parts, *(["text"] if texts else [])]) or "lines",
         line={"color": colour, "width": 1.2 if part.thin else 2.2, "dash": dashes or "solid"} | shape,
         marker=marker,
@@ -241,7 +246,7 @@ def _colours(stops: Sequence[str], within: tuple[float, float] = (0, 1)) -> list
 
 def _bar(said: Axis, place: _Place, width: float, height: float) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "title": {"text": html.escape(said.title), "side": "right"},
+        "title": {"text": _escaped(said.title), "side": "right"},
         "x": (place.left + place.width + 8) / width,
         "xanchor": "left",
         "y": 1 - (place.top + place.height / 2) / height,
@@ -271,9 +276,9 @@ def _bars(drawn: Drawn, part: Bars, place: _Place, look: Look, width: float, hei
         x=up if part.across else along,
         y=along if part.across else up,
         orientation="h" if part.across else "v",
-        name=html.escape(part.label or place.panel.y.label),
+        name=_escaped(part.label or place.panel.y.label),
         marker={"color": [look.faint(part.ink) if f else look.ink(part.ink) for f in faint], "line_width": 0},
-        hovertemplate="%{y}: %{x:.4g}" if part.across else f"{html.escape(place.panel.x.label)} %{{x}}: %{{y:.4g}}",
+        hovertemplate="%{y}: %{x:.4g}" if part.across else f"{_escaped(place.panel.x.label)} %{{x}}: %{{y:.4g}}",
         **({("error_x" if part.across else "error_y"): error} if error else {}),
         **_on(place),
     )
@@ -297,8 +302,8 @@ def _heat(drawn: Drawn, part: Heat, place: _Place, look: Look, width: float, hei
         zmax=float(high),
         colorscale=_colours(look.apart if part.colours == "apart" else look.ramp),
         colorbar=bar,
-        hovertemplate=f"{html.escape(place.panel.x.label)} %{{x}}<br>{html.escape(place.panel.y.label)} %{{y}}<br>"
-        f"{'log10 ' if said.scale == 'log' else ''}{html.escape(said.label)} %{{z:.4g}}<extra></extra>",
+        hovertemplate=f"{_escaped(place.panel.x.label)} %{{x}}<br>{_escaped(place.panel.y.label)} %{{y}}<br>"
+        f"{'log10 ' if said.scale == 'log' else ''}{_escaped(said.label)} %{{z:.4g}}<extra></extra>",
         **_on(place),
     )
     for level in part.contours:
@@ -322,7 +327,7 @@ def _tile(drawn: Drawn, part: Tile, place: _Place, look: Look, width: float, hei
 def _text(drawn: Drawn, part: Text, place: _Place, look: Look, width: float, height: float) -> None:
     drawn.add_annotation(
         x=part.x, y=part.y, xref=f"x{place.id}", yref=f"y{place.id}", showarrow=False, xanchor=part.align,
-        text=html.escape(part.words).replace("\n", "<br>"),
+        text=_escaped(part.words).replace("\n", "<br>"),
         font={"size": 11, "color": look.ink("tile-ink" if part.on == "tile" else "ink")},
     )  # fmt: skip
 
@@ -371,7 +376,7 @@ def _legend_lines(panel: Panel, room: float, look: Look | None = None) -> list[s
 def _entry(part: Line | Bars, look: Look | None) -> str:
     sample = "■" if isinstance(part, Bars) else _stroke(part)
     colour = look.ink(part.ink) if look else "#000000"
-    return f'<span style="color:{colour}">{sample}</span> {html.escape(part.label)}'
+    return f'<span style="color:{colour}">{sample}</span> {_escaped(part.label)}'
 
 
 def _stroke(part: Line) -> str:
@@ -390,6 +395,6 @@ def _below(figure: Figure, look: Look, width: float) -> Iterator[str]:
     entries += [(f'<span style="color:{look.ink(key.ink)}">■</span>', key.label) for key in figure.keys]
     if entries:
         for line in lines_of([label for _, label in entries], width / INCH - 0.4, 0.066, 0.35):
-            yield "   ".join(f"{entries[i][0]} {html.escape(entries[i][1])}" for i in line)
+            yield "   ".join(f"{entries[i][0]} {_escaped(entries[i][1])}" for i in line)
     quiet = f'<span style="color:{look.ink("quiet")}">'
-    yield from (f"{quiet}{html.escape(line)}</span>" for line in wrapped(figure.note, width / INCH - 0.4, 0.062))
+    yield from (f"{quiet}{_escaped(line)}</span>" for line in wrapped(figure.note, width / INCH - 0.4, 0.062))

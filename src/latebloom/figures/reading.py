@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.errors import LatebloomError
-from latebloom.figures.spec import STEPS, Axis, Mark, Scale, Span
+from latebloom.figures.spec import STEPS, Axis, Figure, Mark, Panel, Scale, Span
 from latebloom.measures import MEASURES, RECORDS
 from latebloom.measures.cyclic import missing_cyclic
 from latebloom.views.embed import marks, spans
@@ -166,6 +166,34 @@ def network(figure: str, run: Run, at: int | None, cyclic: bool = False) -> tupl
     return step, probe
 
 
+def over_steps(
+    name: str,
+    title: str,
+    log: Log,
+    panels: Sequence[Panel | None],
+    asked: Iterable[tuple[str, ...]],
+    note: str = "",
+    columns: int = 2,
+) -> Figure:
+    """A figure over training, with phases and events.
+
+    Args:
+        name: the figure's.
+        title: its heading; the run's is added.
+        log: of the run.
+        panels: those that there is nothing for are None.
+        asked: measures, each the first of a tuple, of which one must have been logged.
+        note: what must be known to read it.
+        columns: panels beside each other.
+
+    Raises:
+        NoFigureError: none of them was.
+    """
+    log.asked(name, *(measure for measure, *_ in asked))
+    kept = tuple(panel for panel in panels if panel is not None)
+    return Figure(name, f"{title} · {log.title}", kept, note, columns, log.spans, log.marks)
+
+
 def steps_axis(scale: Scale = "linear") -> Axis:
     """The horizontal axis of everything that is drawn over training."""
     return Axis(STEPS, scale=scale)
@@ -175,8 +203,3 @@ def unit_of(name: str) -> str:
     """A measure's unit as axes have it; "" for a pure number."""
     unit = RECORDS[name].units if name in RECORDS else ""
     return "" if unit == "1" else unit
-
-
-def about_measure(name: str, what: str = "variant") -> Any:
-    """A line of a measure's record; "" where it has none."""
-    return getattr(RECORDS[name], what) if name in RECORDS else ""

@@ -91,6 +91,8 @@ def _settings(look: Look) -> dict[Any, Any]:
 
 def _panel(ax: Axes, panel: Panel, figure: Figure, look: Look, width: float) -> None:
     heat = any(isinstance(part, Heat) for part in panel.parts)
+    if panel.square:
+        ax.set_aspect("equal")
     bars = [part for part in panel.parts if isinstance(part, Bars)]
     for part in panel.parts:
         if isinstance(part, Bars):
@@ -99,8 +101,6 @@ def _panel(ax: Axes, panel: Panel, figure: Figure, look: Look, width: float) -> 
             _DRAWN[type(part)](ax, part, look)
     _axis(ax.xaxis, panel.x)
     _axis(ax.yaxis, panel.y)
-    if panel.square:
-        ax.set_aspect("equal")
     if panel.flip:
         ax.invert_yaxis()
     if heat:
@@ -205,7 +205,7 @@ def _norm(said: Axis) -> Any:
 
 
 def _bar(ax: Axes, mesh: Any, said: Axis) -> None:
-    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, aspect=24)
+    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, aspect=24, shrink=0.8 if ax.get_aspect() == 1 else 1)
     bar.set_label(said.title, fontsize=8)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5)
