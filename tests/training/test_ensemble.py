@@ -65,39 +65,11 @@ DRAWN = {"fresh", "fresh, several answers", "dropout", "dropout, no residual str
 ROWS = [row for row in cases.SPECS if not row.startswith("task ") and row not in DRAWN]
 
 
-<<<<<<< HEAD
 def case(row: str, member: dict[str, str], **more: str) -> Setup:
     table = cases.table_of(row)
     if table["split"].get("scheme") == "list":
         member = {name: value for name, value in member.items() if name != "split.fraction"}
     return Setup.of(resolve(override(table, {"steps": "400"} | member | more)))
-=======
-ROWS: dict[str, dict[str, Any]] = {
-    **{
-        f"model {k}": {"model": {"name": c.__name__.lower()} | s, **({"task.equation": "a b"} if c is Bilinear else {})}
-        for k, (c, s) in cases.MODELS.items()
-    },
-    **{f"optim {k}": {"optim": settings_of(part, OPTIMISERS)} for k, part in cases.OPTIMISERS.items()},
-    **{f"rule {k}": {"gradient": settings_of(part, GRADIENT_RULES)} for k, part in cases.GRADIENT_RULES.items()},
-    **{f"loss {name}": {"loss.name": name} for name in LOSSES},
-    "minibatches": {"batch": "4"},
-    "last position has many rows": {"task.equation": "a b"},
-    "three positions": {"task.equation": "eos a o b ="},
-    "l1": {"regular.l1": "1e-3"},
-    "decay to the start": {"regular.decay_to": "init"},
-    "decay by tensor": {"regular.decay_factors": '{"*.b_*" = 0, "embed.*" = 0.3}'},
-    "held zeros": {"regular.hold_zeros": "*.b_*"},
-    "fixed norm": {"regular.norm": "1.2"},
-    "corrupted labels": {"labels.corrupted": "0.3"},
-    "changes": {"changes": '{"7" = {weight_decay = 0.25}, "12" = {lr = 1e-4}}'},
-    "cosine": {"schedule.shape": "cosine", "schedule.warmup": "3"},
-}
-
-
-@pytest.mark.parametrize("row", ROWS)
-def test_a_member_equals_the_same_run_alone(row):
-    assert_members_equal_lone_runs([setup(ROWS[row], member) for member in MEMBERS[:2]], 8)
->>>>>>> d8243ef (Surgeries: pruning, tickets with equal-norm and random controls, rewinding, redrawing, transplants, projections, memorising neurons; zeros that are held through training; latebloom surgeries and its page)
 
 
 @pytest.mark.slow
