@@ -179,6 +179,7 @@ OWN: dict[str, dict[str, Any]] = {
         "model": {"name": f"{_FILES}/own_model.py:Bilinear", "d_model": 6},
     },
     "own optimiser": {"optim": {"name": f"{_FILES}/own_optimiser.py:Lion", "lr": 0.01}},
+    "own loss": {"loss": {"name": f"{_FILES}/own_loss.py:smoothed"}},
     "own gradient rule": {"gradient": {"name": f"{_FILES}/own_gradient_rule.py:Clipped", "most": 0.05}},
 }
 

@@ -199,11 +199,14 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     [
         ["--task.name", "own_task.py:SumOfSquares"],
         ["--model.name", "own_model.py:Bilinear", "--task.equation", "a b"],
+        ["--optim.name", "own_optimiser.py:Lion"],
+        ["--gradient.name", "own_gradient_rule.py:Clipped"],
+        ["--loss.name", "own_loss.py:smoothed"],
     ],
 )
 def test_examples_run_through_the_same_path(command, tmp_path, words):
-    for file in ("own_task.py", "own_model.py"):
-        (tmp_path / file).write_bytes((ROOT / "examples" / file).read_bytes())
+    for file in (ROOT / "examples").glob("own_*.py"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
     code, out, err = command("run", *words, "--task.p", "7", "--steps", "30")
     assert (code, err) == (0, "")
     folder = Path(out.split("Report: ")[1].strip()).parent
@@ -241,6 +244,21 @@ def test_a_faulty_task_of_ones_own_gives_one_message(command, tmp_path, fault):
     assert code == 2
     assert message in err
     assert not list(tmp_path.glob("runs/quick/*"))
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("torch.zeros(3)", "the loss: expected one number, got shape (3,)"),
+        ("logits.sum()", "the loss: expected the mean of what each answer gives alone"),
+        ("no_such(logits)", "your own loss mine.py:loss failed when it was tried: NameError"),
+    ],
+)
+def test_a_faulty_loss_of_ones_own_gives_one_message(command, tmp_path, returned, message):
+    (tmp_path / "mine.py").write_text(f"import torch\n\ndef loss(logits, labels):\n    return {returned}\n", "utf-8")
+    code, _, err = command("run", "--loss.name=mine.py:loss", "--task.p=7", "--steps=5")
+    assert code == 2
+    assert message in err
 
 
 def test_a_network_whose_fast_path_differs_is_refused(command, tmp_path):

@@ -105,7 +105,7 @@ def prepared(spec: RunSpec, device: str | None = None) -> Setup:
         # what is built in has no excuse: its traceback is a bug report
         if not spec.sources:
             raise
-        own = ", ".join(f"{kind} {getattr(spec, kind)['name']}" for kind in spec.sources)
+        own = ", ".join(f"{kind} {spec.name_of(kind)}" for kind in spec.sources)
         raise LatebloomError(f"your own {own} failed when it was tried: {type(error).__name__}: {error}") from error
     return setup
 
@@ -315,7 +315,7 @@ def _write_sources(spec: RunSpec, folder: Path) -> None:
     try:
         (folder / "spec.toml").write_text(write(spec), "utf-8")
         for kind in spec.sources:
-            file = source_file(kind, getattr(spec, kind)["name"])
+            file = source_file(kind, spec.name_of(kind))
             if file is not None:
                 shutil.copyfile(file, folder / f"{kind}-{file.name}")
     except OSError as error:

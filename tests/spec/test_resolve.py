@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latebloom.errors import LatebloomError
-from latebloom.spec import REGISTRIES, SpecError, about, describe, json_schema, override, presets, read, resolve, write
+from latebloom.spec import (
+    REGISTRIES,
+    RunSpec,
+    SpecError,
+    about,
+    describe,
+    json_schema,
+    override,
+    presets,
+    read,
+    resolve,
+    write,
+)
 from latebloom.spec.run_spec import without_neutral
 
 
@@ -162,6 +174,22 @@ def test_own_source_file_is_a_part_of_the_identity(tmp_path):
     specs = [quick(task__name=f"{file}:SumOfSquares") for file in (first, second)]
     assert [len(spec.sources["task"]) for spec in specs] == [64, 64]
     assert specs[0].sources != specs[1].sources
+
+
+def test_own_loss_is_a_part_of_the_identity_and_its_faults_are_told(tmp_path):
+    own = Path(__file__).parents[2] / "examples" / "own_loss.py"
+    changed = tmp_path / "changed.py"
+    changed.write_text(own.read_text("utf-8").replace("SMOOTHING = 0.1", "SMOOTHING = 0.2"), "utf-8")
+    specs = [quick(loss__name=f"{file}:smoothed") for file in (own, changed)]
+    assert [len(spec.sources["loss"]) for spec in specs] == [64, 64]
+    assert specs[0].sources != specs[1].sources
+    assert "did you mean smoothed" in faults(loss__name=f"{own}:smooth")["loss.name"]
+    assert "found none at" in faults(loss__name=f"{tmp_path}/none.py:smoothed")["loss.name"]
+    assert "did you mean stablemax" in faults(loss__name="stablemx")["loss.name"]
+    # what is stored is read without running the file
+    raw = specs[1].model_dump(mode="json")
+    changed.unlink()
+    assert RunSpec.model_validate(raw) == specs[1]
 
 
 def test_own_file_that_raises(tmp_path):

@@ -3,7 +3,7 @@
 from latebloom.spec.example_list import packed
 from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
 from latebloom.spec.files import about, canonical, describe, described, json_schema, override, presets, put, read, write
-from latebloom.spec.named import REGISTRIES, settings, source_file
+from latebloom.spec.named import REGISTRIES, find_function, settings, source_file
 from latebloom.spec.resolve import resolve
 from latebloom.spec.run_spec import Loss, RunSpec, Schedule
 
@@ -18,6 +18,7 @@ __all__ = [
     "canonical",
     "describe",
     "described",
+    "find_function",
     "from_pydantic",
     "json_schema",
     "override",

@@ -1,4 +1,4 @@
-"""From a name in a spec to the class it means: built in, or the user's own as `file.py:object` or `module:object`."""
+"""From a name in a spec to what it means: built in, or the user's own as `file.py:object` or `module:object`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -50,9 +51,24 @@ def find_class(kind: str, name: str) -> type:
     return found
 
 
+def find_function(name: str) -> Callable[..., Any]:
+    """The user's own function that `file.py:function` or `module:function` means.
+
+    Raises:
+        ValueError: there is none, with a suggestion.
+    """
+    place, _, attribute = name.rpartition(":")
+    module = _module(place)
+    found = getattr(module, attribute, None)
+    if not callable(found) or isinstance(found, type):
+        here = [key for key, value in vars(module).items() if callable(value) and not isinstance(value, type)]
+        raise ValueError(f"expected a function {attribute!r} in {place}{suggestion(attribute, here)}")
+    return found
+
+
 def source_file(kind: str, name: str) -> Path | None:
     """The file of the user's own object; None for what is built in."""
-    if name in REGISTRIES[kind]:
+    if name in REGISTRIES.get(kind, ()) or ":" not in name:
         return None
     file = _module(name.rpartition(":")[0]).__file__
     return Path(file) if file else None

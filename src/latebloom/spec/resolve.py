@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from latebloom.models import check_scheme
 from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
-from latebloom.spec.named import FROM_TASK, construct, settings, sizes_from, source_digest
+from latebloom.spec.named import FROM_TASK, construct, find_function, settings, sizes_from, source_digest
 from latebloom.spec.run_spec import RunSpec, Seeds, Split
 from latebloom.tasks import TASKS, Drawn, Task, answers_of
 
@@ -41,6 +41,7 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
     made = {"task": task, "model": model, "optim": optimiser, "gradient": rule}
     table = raw | {kind: _table(kind, raw.get(kind), made[kind]) for kind in made}
     table["sources"] = _sources(raw, made)
+    faults += _own_loss(raw.get("loss"), table["sources"])
     _spread_seed(table)
     faults += _count_steps(table, task)
     spec = None
@@ -76,6 +77,19 @@ def _sources(raw: dict[str, Any], made: dict[str, Any]) -> dict[str, str]:
     named = {kind: raw[kind]["name"] for kind, value in made.items() if value is not None}
     digests = {kind: source_digest(kind, name) for kind, name in named.items()}
     return {kind: digest for kind, digest in digests.items() if digest}
+
+
+def _own_loss(raw: Any, sources: dict[str, str]) -> list[Fault]:
+    """Puts the digest of the user's own loss among the sources, or says why there is none."""
+    name = raw.get("name") if isinstance(raw, dict) else None
+    if not isinstance(name, str) or not name.rpartition(":")[0]:
+        return []
+    try:
+        find_function(name)
+        sources |= {"loss": digest} if (digest := source_digest("loss", name)) else {}
+    except ValueError as error:
+        return [Fault("loss.name", str(error))]
+    return []
 
 
 def _spread_seed(table: dict[str, Any]) -> None:

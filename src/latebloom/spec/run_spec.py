@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,7 +13,7 @@ from latebloom.measures import check_strides, chosen
 from latebloom.models import INIT_SCHEMES, Model
 from latebloom.optim import GradientRule, Optimiser
 from latebloom.spec.example_list import unpacked
-from latebloom.spec.faults import Fault, SpecError
+from latebloom.spec.faults import Fault, SpecError, suggestion
 from latebloom.spec.named import construct, sizes_from
 from latebloom.tasks import Blocks, Task, cosets, rows
 
@@ -146,11 +146,26 @@ class Labels(Part):
     """Share of the training examples (rounded down) whose label is another one, drawn uniformly by the split's seed."""
 
 
+LossName = Literal["cross-entropy", "stablemax", "mse", "hinge"]
+
+
+def _loss(name: Any) -> Any:
+    # what the name means is looked up by `resolve`: reading somebody's spec must not run their file
+    known = get_args(LossName)
+    if name in known or (isinstance(name, str) and name.rpartition(":")[0]):
+        return name
+    told = (
+        f"no such loss {name!r}{suggestion(name, known)}" if isinstance(name, str) else f"expected a name, got {name!r}"
+    )
+    raise ValueError(f"{told} (known: {', '.join(known)}; your own: file.py:function or module:function)")
+
+
 class Loss(Part):
     """What is minimised."""
 
-    name: Literal["cross-entropy", "stablemax", "mse", "hinge"] = "cross-entropy"
-    """Mean over answers: cross-entropy of softmax or of StableMax, squared error to one-hot, or multi-class hinge."""
+    name: Annotated[LossName | str, BeforeValidator(_loss)] = "cross-entropy"
+    """Mean over answers: cross-entropy of softmax or of StableMax, squared error to one-hot, multi-class hinge, or your
+    own function of logits (batch, class) and labels (batch) as `file.py:function`."""
     precision: Literal["float64", "float32"] = "float64"
     """Precision of the loss; float32 cross-entropy is quantised at 1.2e-7 and causes spikes near the floor."""
 
@@ -277,7 +292,7 @@ class RunSpec(Part):
     device: Literal["cpu", "cuda"] = "cpu"
     """The kind of device; which one of several is an option of the command, not of the spec."""
     sources: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 of the source files of the user's own task, model or optimiser."""
+    """SHA-256 of the source files of the user's own task, model, optimiser, gradient rule or loss."""
 
     @property
     def identity(self) -> str:
@@ -292,6 +307,10 @@ class RunSpec(Part):
         same = seeds.split == seeds.init == seeds.order
         seed = f"{seeds.init}" if same else f"{seeds.split}.{seeds.init}.{seeds.order}"
         return f"seed-{seed}-{self.identity[:10]}".replace(".", "-")
+
+    def name_of(self, kind: str) -> str:
+        """The name of the task, model, optim, gradient or loss."""
+        return self.loss.name if kind == "loss" else getattr(self, kind)["name"]
 
     def build_task(self) -> Task:
         """The task."""

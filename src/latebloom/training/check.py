@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from latebloom.errors import LatebloomError
 from latebloom.tasks import answers_of
@@ -28,6 +29,7 @@ def check(setup: Setup) -> None:
         _fault("model.logits", f"shape ({examples.labels.numel()}, at least {setup.task.classes})", tuple(logits.shape))
     if logits.shape != plain.shape or not torch.allclose(logits, plain, rtol=1e-3, atol=1e-4, equal_nan=True):
         _fault("model.logits", "what model.apply gives", "other numbers")
+    _check_loss(setup, logits.detach(), examples.labels.flatten())
     grads = gradients(setup, state.params, examples)
     params, _ = setup.optimiser.update(grads, state.optim, state.params, hyper_at(0, setup))
     for name, tensor in state.params.items():
@@ -56,6 +58,16 @@ def _check_task(setup: Setup) -> None:
     algebra = task.algebra()
     if algebra is not None and int(algebra.cycle.max()) >= task.d_vocab:
         _fault("task.algebra().cycle", f"tokens 0 … {task.d_vocab - 1}", int(algebra.cycle.max()))
+
+
+def _check_loss(setup: Setup, logits: Tensor, labels: Tensor) -> None:
+    """Written-out gradients and ensembles count each answer by itself."""
+    whole = setup.loss(logits, labels)
+    if whole.shape != ():
+        _fault("the loss", "one number", f"shape {tuple(whole.shape)}")
+    each = torch.stack([setup.loss(z, label) for z, label in zip(logits.split(1), labels.split(1), strict=True)]).mean()
+    if not torch.allclose(whole, each, rtol=1e-3, atol=1e-6, equal_nan=True):
+        _fault("the loss", f"the mean of what each answer gives alone, {float(each):.6g}", f"{float(whole):.6g}")
 
 
 def _fault(what: str, expected: object, got: object) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latebloom.models import LossGradient
-from latebloom.spec import Loss
+from latebloom.spec import Loss, find_function
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -50,15 +50,19 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def _named(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    return LOSSES[name] if name in LOSSES else find_function(name)
+
+
 def loss_of(spec: Loss) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of (logits, labels) that a spec names, in its precision; several answers an example count alike."""
-    loss, dtype = LOSSES[spec.name], DTYPES[spec.precision]
+    loss, dtype = _named(spec.name), DTYPES[spec.precision]
     return lambda logits, labels: loss(logits.to(dtype), labels.flatten())
 
 
 def loss_gradient_of(spec: Loss) -> LossGradient:
     """∇ by the logits of the sum over examples of a spec's loss, a new tensor in the precision of the loss."""
-    loss, dtype = LOSSES[spec.name], DTYPES[spec.precision]
+    loss, dtype = _named(spec.name), DTYPES[spec.precision]
 
     def by_autograd(logits: Tensor, labels: Tensor) -> Tensor:
         with torch.enable_grad():
