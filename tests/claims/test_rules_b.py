@@ -6,7 +6,7 @@ from claims_at_will import grid, part
 from latebloom.claims.judging import judge
 from latebloom.claims.statements import b1, b2, b3, b4, b5, b6, c3, d4
 
-WIDTHS = (32, 64, 128)
+WIDTHS = (32, 128)
 
 
 def wobble(seed, size=0.01):

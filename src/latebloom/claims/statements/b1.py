@@ -72,7 +72,7 @@ CLAIM = Claim(
     statement="Weight decay is essential not only to generalise but even to memorise: Adam without it does neither.",
     source=SOURCE,
     published=PUBLISHED + " Adam without decay beside AdamW.",
-    departures=DEPARTURES + " 3000 steps without decay and with λ = 1, 600 with coupled decay "
+    departures=DEPARTURES + " 2000 steps without decay, 600 with λ = 1, 500 with coupled decay "
     "(λw added to the gradient, which Adam then rescales: `Adam(weight_decay = λ)` in PyTorch).",
     reads={STUDY: ("weight_norm_sq",)},
     rule=(

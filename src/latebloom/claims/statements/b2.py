@@ -64,7 +64,7 @@ CLAIM = Claim(
     statement="Weight decay on parameters is essential for generalisation.",
     source=SOURCE,
     published=PUBLISHED,
-    departures=DEPARTURES + " λ = 0 in all runs; 3000 steps for the published set-up, 2000 for each of four variants: "
+    departures=DEPARTURES + " λ = 0 in all runs; 2000 steps for the published set-up, 2000 for each of four variants: "
     "⊥Grad (Prieto et al. 2025, arXiv 2501.04697), squared error, and 70 and 90 % of the pairs.",
     reads={b1.STUDY: ("weight_norm_sq",), STUDY: ("weight_norm_sq",)},
     rule=(

@@ -13,7 +13,7 @@ from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, at, last
 
 STUDY = "widths"
-WIDTHS = (32, 64, 128)
+WIDTHS = (32, 128)
 KINDS = {"median": "median activation", "mean": "mean activation", "norm": "norm of the activations"}
 LAYERS = (0, 1)
 
@@ -106,7 +106,7 @@ CLAIM = Claim(
     "whether norms decay while a network groks depends on its capacity.",
     source=SOURCE,
     published=PUBLISHED + " Median activation by eye from single runs; it is not said which layer.",
-    departures=DEPARTURES + " Widths 32, 64, 128, all of 5000 steps. Activations after ReLU at the training pairs, "
+    departures=DEPARTURES + " Widths 32 and 128, both of 3500 steps. Activations after ReLU at the training pairs, "
     "both hidden layers, the logits left out.",
     reads={
         STUDY: (*(f"activation_post_{kind}" for kind in KINDS), "activation_pre_median", "weight_norm_sq"),

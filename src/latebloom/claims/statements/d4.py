@@ -9,7 +9,7 @@ from latebloom.claims.results import Results
 from latebloom.claims.statements.document_b import happened, steps_by_seed
 
 STUDY = "widths"
-WIDTHS = (32, 64, 128)
+WIDTHS = (32, 128)
 MOST = 0.8
 
 
