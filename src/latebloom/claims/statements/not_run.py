@@ -21,14 +21,6 @@ NOT_RUN = (
         "never grok: some thirty runs with curvature, several hours of one core.",
     ),
     Claim(
-        "C1",
-        "training splits into memorisation, circuit formation and cleanup",
-        "Training splits into memorisation, circuit formation and cleanup, which restricted and excluded loss show.",
-        NANDA,
-        MAINLINE,
-        open_because="It takes five seeds of the mainline (preset `nanda2023`), 10 to 20 minutes of two cores each.",
-    ),
-    Claim(
         "C2",
         "the network computes by Fourier multiplication",
         "The trained network uses the Fourier multiplication algorithm: four lines of evidence.",
