@@ -26,7 +26,9 @@ NOT_RUN = (
         "The trained network uses the Fourier multiplication algorithm: four lines of evidence.",
         NANDA,
         MAINLINE,
-        open_because="It takes `latebloom analyse` of five seeds of the mainline, and of controls without decay.",
+        open_because="It takes `latebloom analyse` of five seeds of the mainline, and of controls without decay. Seed "
+        "0 is "
+        "in the lab log: all its criteria hold.",
     ),
     Claim(
         "C4",
@@ -70,7 +72,9 @@ NOT_RUN = (
         "generalising.",
         OVERVIEW,
         "Transformers; 5000 epochs and more for S_n.",
-        open_because="It takes three seeds of `latebloom run s5` (10 minutes of a core each) and of polynomials.",
+        open_because="It takes three seeds of `latebloom run s5` (10 minutes of a core each) and of polynomials. One "
+        "seed "
+        "each is in the lab log: S_5 and x² + y² grok, x² + xy + y² and x³ + xy² + y did not within their steps.",
     ),
     Claim(
         "D6",
