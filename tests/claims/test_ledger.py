@@ -111,3 +111,13 @@ def test_the_ledger_is_shown(command):
     code, out, _ = command("claims", "b6", "--folder", str(FOLDER))
     assert code == 0
     assert "verdict: " in out
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"verdict": "supported"}'])
+def test_a_damaged_judgement_is_told(tmp_path, command, text):
+    (tmp_path / "claims/B6").mkdir(parents=True)
+    (tmp_path / "claims/B6/judgement.json").write_text(text)
+    code, _, err = command("claims")
+    assert code == 1
+    assert "is no judgement" in err
+    assert "latebloom claims judge B6" in err

@@ -12,6 +12,9 @@ from latebloom.claims.claim import LEAST_SEEDS, Claim, Judgement
 from latebloom.claims.results import Results, read_part
 from latebloom.errors import LatebloomError
 
+STORED = {"verdict", "observation", "interpretation", "numbers", "notes", "seeds", "minutes"}
+"""What a stored judgement holds."""
+
 
 def judge(claim: Claim, results: Results) -> Judgement:
     """The claim's rule on results, with a note where there are few seeds.
@@ -77,11 +80,16 @@ def read_judgement(claim: Claim, folder: Path) -> dict[str, Any] | None:
     """
     place = folder / claim.id / "judgement.json"
     try:
-        return json.loads(place.read_text("utf-8"))
+        told = json.loads(place.read_text("utf-8"))
+        if not isinstance(told, dict) or not told.keys() >= STORED:
+            raise ValueError(f"expected {', '.join(sorted(STORED))}")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise LatebloomError(f"{place} cannot be read: {error}; `latebloom claims judge {claim.id}`") from error
+        raise LatebloomError(
+            f"{place} is no judgement ({error}): `latebloom claims judge {claim.id}` writes it anew"
+        ) from error
+    return told
 
 
 def _plain(value: Any) -> Any:

@@ -19,6 +19,16 @@ results were looked at (the history of `src/latebloom/claims/statements/` shows 
 was observed is there, and whether it means what was said. Open: not decided yet. `latebloom claims run ID` repeats one;
 `latebloom claims judge ID` judges the stored results anew, for those who change a rule."""
 
+HOW = """## Disagree, or add one
+
+- `studies/NAME/` beside the findings holds, of every study, its file (`study.toml`), a row a run (`runs.parquet`: axes,
+  seed, steps of events), the curves that rules and figures read (`curves.parquet`) and versions (`made.json`).
+- A claim is one file of `src/latebloom/claims/statements/`: texts, the rule in words and as a function of results,
+  figures. Change the function, then `latebloom claims judge ID`; a changed study is `latebloom claims run ID`.
+- The text of a finding that says what is to be learnt is kept with the verdict that it was written for, and left out
+  when the verdict is another.
+- The rule is committed before the study is run. A rule that is changed afterwards says so."""
+
 ASKED = {
     "A": '"Cleanup Phase Analysis Summary": cos(g, Hg) of an MLP that learns addition mod 97',
     "B": '"Grokking: Extended Analysis": weight decay, width and sparsity of a one-hot MLP on addition mod 97',
@@ -101,7 +111,7 @@ def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
 def ledger_text(claims: Sequence[Claim], folder: Path) -> str:
     """The page beside the findings: the table, and what each open claim would take."""
     lines = [HEAD, "", *ledger_table(claims, folder, "{}/finding.md"), "", *_asked(), "", *_open(claims, folder)]
-    return "\n".join(lines)
+    return "\n".join([*lines, HOW, ""])
 
 
 def page_text(claims: Sequence[Claim], folder: Path, images: str) -> str:
@@ -116,7 +126,7 @@ def page_text(claims: Sequence[Claim], folder: Path, images: str) -> str:
             text = text.replace(f"({path.name})", f"({images}/{claim.id}/{path.name})")
         text = text.replace("(../studies/", f"({images}/studies/")
         lines += [f"({claim.id})=", f"## {text}"]
-    return "\n".join([*lines, *_open(claims, folder)])
+    return "\n".join([*lines, *_open(claims, folder), HOW, ""])
 
 
 def _asked() -> list[str]:
