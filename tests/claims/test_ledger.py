@@ -118,6 +118,6 @@ def test_a_damaged_judgement_is_told(tmp_path, command, text):
     (tmp_path / "claims/B6").mkdir(parents=True)
     (tmp_path / "claims/B6/judgement.json").write_text(text)
     code, _, err = command("claims")
-    assert code == 1
+    assert code == 2
     assert "is no judgement" in err
     assert "latebloom claims judge B6" in err

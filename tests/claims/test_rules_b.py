@@ -122,6 +122,11 @@ def test_b3(change, verdicts):
     assert found.numbers["median_128_end"].value == pytest.approx(sum(change(128, s) for s in range(5)) / 5)
 
 
+def test_b3_has_nothing_to_compare():
+    found = judge(b3.CLAIM, {"widths": widths(activations(lambda w, s: 0.1))["widths"].where(model_widths=[32, 32])})
+    assert (found.observation.verdict, found.interpretation.verdict) == ("open", "open")
+
+
 def weights(small, gini):
     def columns(width, seed):
         ends = {name: (0.3, 0.3 + gini(seed)) for name in b4.MEASURES}

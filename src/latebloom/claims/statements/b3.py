@@ -68,7 +68,9 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
     numbers["variants"] = Number("variants (three measures, two times) that can be compared", len(known))
     numbers["apart"] = Number("of them those with a whole interval at width 128 below that at width 32", apart)
     told = "wide networks fall more than narrow ones in {apart} of {variants} variants."
-    if known and apart == len(known):
+    if not known:
+        return Judged("open", "no variant has two runs at both widths.")
+    if apart == len(known):
         return Judged("supported", told)
     return Judged("refuted" if apart <= len(known) / 2 else "mixed", told)
 
@@ -122,7 +124,7 @@ CLAIM = Claim(
         "Interpretation, that the direction depends on the width: the interval at 128 lies below that at 32 for "
         "median, "
         "mean and norm, at the end and when the run generalises: in all of these supported, in half or fewer refuted, "
-        "else mixed. Variants in which a width has fewer than two such runs are not counted."
+        "else mixed. Variants in which a width has fewer than two such runs are not counted; where none is left: open."
     ),
     judge=judge,
     figures=figures,

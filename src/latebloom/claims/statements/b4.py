@@ -12,6 +12,7 @@ STUDY = "widths"
 STABLE, EVEN = 1.5, 0.02
 WIDE = 128
 SHOWN = (32, 128)
+TO = {"grokked": "generalising", "end": "the end"}
 MEASURES = {
     "gini_raw_weights": "Gini index of the raw weights",
     "hoyer_raw_weights": "Hoyer sparsity of the raw weights",
@@ -42,7 +43,7 @@ def judge(results: Results) -> Judgement:
                 numbers[f"{_key(column)}_{width}_{until}"] = ratio(about, then, first, ".2f")
             for column, words in MEASURES.items():
                 first, then = ends(part, column, until)
-                about = f"change of the {words} from memorising to {when.removeprefix('when ')}, width {width}"
+                about = f"change of the {words} from memorising to {TO[until]}, width {width}"
                 differences = [b - a for a, b in zip(first, then, strict=True)]
                 numbers[f"{_key(column)}_{width}_{until}"] = mean(about, differences, "+.3f")
         first, then = ends(part, "weight_norm_sq", "grokked")
