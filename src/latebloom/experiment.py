@@ -7,6 +7,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from latebloom.errors import LatebloomError
 from latebloom.process import default_threads
 from latebloom.provenance import provenance
 from latebloom.spec import RunSpec, source_file, write
-from latebloom.store import Run, RunWriter, StoreError, open_run
+from latebloom.store import Layout, Origin, Run, RunWriter, StoreError, open_run, read_origin, write_origin
 from latebloom.training import (
     Setup,
     TrainState,
@@ -110,21 +111,44 @@ def prepared(spec: RunSpec, device: str | None = None) -> Setup:
     return setup
 
 
-def opened(setup: Setup, root: Path, group: str, ensemble: Mapping[str, Any] | None = None) -> RunWriter:
+def opened(
+    setup: Setup,
+    root: Path,
+    group: str,
+    ensemble: Mapping[str, Any] | None = None,
+    origin: tuple[Origin, Mapping[str, Any]] | None = None,
+) -> RunWriter:
     """The run's folder, open for writing unless it is finished, with its spec and the user's own sources.
 
+    Args:
+        setup: of the run.
+        root: the runs folder.
+        group: the folder in it.
+        ensemble: as in `run_experiment`.
+        origin: a fork's beginning, and what its provenance says of it; None when it is stored already.
+
     Raises:
-        StoreError: as `RunWriter.open`.
+        StoreError: as `RunWriter.open`, and of a fork whose beginning is not there.
     """
     spec, facts = setup.spec, provenance(str(setup.device)) | ({"ensemble": dict(ensemble)} if ensemble else {})
+    if origin is not None:
+        facts["fork"] = dict(origin[1])
+    elif spec.fork is not None and not _begun(Layout(Path(root) / group / spec.run_id)):
+        raise StoreError("a fork begins with its parent's state, which is not there: make it with `latebloom fork`")
     writer = RunWriter.open(root, group, spec.run_id, spec.model_dump(mode="json"), facts, spec.steps)
     if not writer.finished:
         try:
             _write_sources(spec, writer.folder)
+            if origin is not None:
+                write_origin(writer.origin, origin[0], {"parent": origin[1].get("parent")})
         except StoreError as error:
             writer.fail(str(error))
             raise
     return writer
+
+
+def _begun(fork: Layout) -> bool:
+    return fork.origin.is_file() or fork.manifest.is_file()
 
 
 class Session:
@@ -184,16 +208,13 @@ class Session:
         return False
 
     def _start(self) -> tuple[TrainState, bool]:
-        """The newest good checkpoint, or the initial state; and whether it is the former."""
-        state, found = self.setup.initial_state(), self.writer.resume()
+        """The newest good checkpoint, or the beginning; and whether it is the former."""
+        found = self.writer.resume()
         for message in self.writer.warnings:
             self.tell(message)
         if found is None:
-            return state, False
-        try:
-            state = state.replaced(found.step, found.tensors)
-        except ValueError as error:
-            raise StoreError(f"the checkpoint of step {found.step} is not one of this spec: {error}") from error
+            return self._beginning(), False
+        state = self._stored(found.step, found.tensors)
         for row in self.writer.live_scalars().iter_rows(named=True):
             numbers = {k: value for k, value in row.items() if k not in ("run", "step") and value is not None}
             self._note(row["step"], numbers)
@@ -201,8 +222,24 @@ class Session:
             self.tell(f"the log does not hold what the checkpoint of step {found.step} has seen: the run begins anew")
             self.writer.begin_anew()
             self.timeline, self.digest = Timeline(), hashlib.sha256()
-            return self.setup.initial_state(), False
+            return self._beginning(), False
         return state, True
+
+    def _beginning(self) -> TrainState:
+        """The initial state; of a fork, its parent's with what was done to it, after the parent's log before it."""
+        if self.spec.fork is None:
+            return self.setup.initial_state()
+        origin = read_origin(self.writer.origin)
+        for step, row in origin.rows():
+            self.writer.log(step, row)
+            self._note(step, row)
+        return self._stored(origin.step, origin.tensors)
+
+    def _stored(self, step: int, tensors: dict[str, torch.Tensor]) -> TrainState:
+        try:
+            return self.setup.initial_state().replaced(step, tensors)
+        except ValueError as error:
+            raise StoreError(f"the checkpoint of step {step} is not one of this spec: {error}") from error
 
     def _note(self, step: int, row: dict[str, float]) -> None:
         """Takes a log row into the events and into the digest by which a checkpoint knows its log."""
@@ -217,7 +254,7 @@ class Session:
 
     def _record(self, state: TrainState) -> None:
         """The log row and the checkpoint that are due at this step, in this order."""
-        if log_due(state.step, self.spec.log.every) or state.step == self.spec.steps:
+        if log_due(state.step, self.spec.log.every) or state.step in (self.spec.first_step, self.spec.steps):
             self._log(state)
         before = time.perf_counter()
         if self._checkpoint_due(state.step) or self._ended(state.step) or self.interrupted():
@@ -250,7 +287,7 @@ class Session:
             raise DivergedError(message)
 
     def _checkpoint_due(self, step: int) -> bool:
-        return checkpoint_due(step, self.spec.checkpoints.every)
+        return checkpoint_due(step, self.spec.checkpoints.every) or step == self.spec.first_step
 
     def _ended(self, step: int) -> bool:
         """Whether this is the last step: the spec's, or the one that its stop rule asks for."""
@@ -275,6 +312,8 @@ class Session:
             "timing": timing,
         }
         self.writer.finish(self._events(), summary)
+        with suppress(OSError):  # of a fork: its first checkpoint and its log hold the same
+            self.writer.origin.unlink(missing_ok=True)
 
     def _events(self) -> list[dict[str, Any]]:
         return [event.to_json() for event in self.timeline.events]

@@ -2,14 +2,27 @@
 
 from latebloom.spec.example_list import packed
 from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
-from latebloom.spec.files import about, canonical, describe, described, json_schema, override, presets, put, read, write
+from latebloom.spec.files import (
+    about,
+    canonical,
+    describe,
+    described,
+    json_schema,
+    override,
+    presets,
+    put,
+    read,
+    value_of,
+    write,
+)
 from latebloom.spec.named import REGISTRIES, find_function, settings, source_file
 from latebloom.spec.resolve import resolve
-from latebloom.spec.run_spec import Loss, RunSpec, Schedule
+from latebloom.spec.run_spec import Fork, Loss, RunSpec, Schedule
 
 __all__ = [
     "REGISTRIES",
     "Fault",
+    "Fork",
     "Loss",
     "RunSpec",
     "Schedule",
@@ -30,5 +43,6 @@ __all__ = [
     "settings",
     "source_file",
     "suggestion",
+    "value_of",
     "write",
 ]

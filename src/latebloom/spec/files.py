@@ -70,7 +70,7 @@ def read(source: str) -> tuple[str, dict[str, Any]]:
 
 def override(table: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
     """The table with dotted paths set from text: `{"model.d-mlp": "256"}`; values are read as TOML, else as text."""
-    return put(table, {path: _value(text) for path, text in changes.items()}, said="--")
+    return put(table, {path: value_of(text) for path, text in changes.items()}, said="--")
 
 
 def put(table: dict[str, Any], changes: Mapping[str, Any], said: str = "") -> dict[str, Any]:
@@ -111,7 +111,8 @@ def canonical(path: str) -> str:
     return ".".join([*parents, last if parents and parents[-1] in FREE else last.replace("-", "_")])
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """A value from a command line: as TOML has it, else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

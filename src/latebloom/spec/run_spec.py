@@ -20,7 +20,7 @@ from latebloom.tasks import Blocks, Task, cosets, rows
 IDENTITY_VERSION = 1
 """Raised when the same spec would give another result, so that runs of older versions are not taken for the same."""
 
-ADDED: dict[tuple[str, ...], Any] = {("split", "subgroup"): None, ("regular", "hold_zeros"): None}
+ADDED: dict[tuple[str, ...], Any] = {("split", "subgroup"): None, ("regular", "hold_zeros"): None, ("fork",): None}
 """Fields added since that version, by path, and the value with which a run is what it was without the field.
 
 They stand in the identity only with another value, so that a new field makes no finished run a stranger.
@@ -250,6 +250,19 @@ class Stop(Part):
     """Steps that the run still goes on after the event."""
 
 
+class Fork(Part):
+    """Where a run begins that continues another one; `latebloom fork` makes them."""
+
+    parent: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """The identity of the run that it continues."""
+    step: int = Field(ge=0, le=10**9)
+    """The updates that lie behind it, made by the parent."""
+    surgery: dict[str, Any] | None = None
+    """What is done to the parent's weights at that step: a surgery's name and its settings; none = nothing."""
+    reset_optimiser: bool = False
+    """Whether the optimiser and the gradient rule begin as at step 0, though they could go on."""
+
+
 def _batch(value: Any) -> Any:
     # one message instead of one for each side of the union
     if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
@@ -291,6 +304,8 @@ class RunSpec(Part):
     stop: Stop = Stop()
     device: Literal["cpu", "cuda"] = "cpu"
     """The kind of device; which one of several is an option of the command, not of the spec."""
+    fork: Fork | None = None
+    """The run and the step that this one continues from; none = it begins with initial weights."""
     sources: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of the source files of the user's own task, model, optimiser, gradient rule or loss."""
 
@@ -306,7 +321,14 @@ class RunSpec(Part):
         seeds = self.seeds
         same = seeds.split == seeds.init == seeds.order
         seed = f"{seeds.init}" if same else f"{seeds.split}.{seeds.init}.{seeds.order}"
-        return f"seed-{seed}-{self.identity[:10]}".replace(".", "-")
+        # not "seed-…": the beginning of a parent's name is to name the parent alone
+        kind = "" if self.fork is None else f"fork-{self.fork.step}-"
+        return f"{kind}seed-{seed}-{self.identity[:10]}".replace(".", "-")
+
+    @property
+    def first_step(self) -> int:
+        """The updates that lie behind its beginning: none, or those of a fork's parent."""
+        return 0 if self.fork is None else self.fork.step
 
     def name_of(self, kind: str) -> str:
         """The name of the task, model, optim, gradient or loss."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latebloom.store.gathered import gather
     from latebloom.store.index import Index, RunRow
     from latebloom.store.layout import Layout
+    from latebloom.store.origin import Origin, history_of, read_origin, write_origin
     from latebloom.store.run import Run, open_run
     from latebloom.store.status import State, Status
     from latebloom.store.study import Study, open_study
@@ -27,6 +28,7 @@ _WHERE = {
     "CheckpointError": "faults",
     "Index": "index",
     "Layout": "layout",
+    "Origin": "origin",
     "Run": "run",
     "RunRow": "index",
     "RunWriter": "writer",
@@ -37,11 +39,14 @@ _WHERE = {
     "StudyFile": "study_file",
     "StudyRun": "study_file",
     "gather": "gathered",
+    "history_of": "origin",
     "load_params": "checkpoints",
     "no_space": "faults",
     "open_run": "run",
     "open_study": "study",
+    "read_origin": "origin",
     "read_study": "study_file",
+    "write_origin": "origin",
     "write_study": "study_file",
 }
 
@@ -52,6 +57,7 @@ __all__ = [
     "CheckpointError",
     "Index",
     "Layout",
+    "Origin",
     "Run",
     "RunRow",
     "RunWriter",
@@ -62,11 +68,14 @@ __all__ = [
     "StudyFile",
     "StudyRun",
     "gather",
+    "history_of",
     "load_params",
     "no_space",
     "open_run",
     "open_study",
+    "read_origin",
     "read_study",
+    "write_origin",
     "write_study",
 ]
 

@@ -44,6 +44,11 @@ class Layout:
         return self.folder / "spec.toml"
 
     @property
+    def origin(self) -> Path:
+        """Of a fork: the state that it begins with, and its parent's log up to there."""
+        return self.folder / "origin.safetensors"
+
+    @property
     def provenance(self) -> Path:
         """Versions and machine, of the first start and of every resumption."""
         return self.folder / "provenance.json"

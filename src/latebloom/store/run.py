@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
     from latebloom.axes import Params
+    from latebloom.store.checkpoints import Checkpoint
 
 
 class Run:
@@ -112,6 +113,15 @@ class Run:
                 f"{', '.join(map(str, near))}."
             )
         return checkpoints.load_params(checkpoints.file_of(self._layout.checkpoints, wanted))
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """All that the update after a step needs.
+
+        Raises:
+            CheckpointError: when there is no checkpoint of that step, or it is damaged.
+        """
+        tensors, meta = checkpoints.load(checkpoints.file_of(self._layout.checkpoints, step))
+        return checkpoints.Checkpoint(step, tensors, meta)
 
     def _numbers(self, which: str) -> Any:
         if self._manifest is None:

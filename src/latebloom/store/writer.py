@@ -127,6 +127,11 @@ class RunWriter:
             self._log = LiveWriter(self._layout.live, found.step if found else None)
         return found
 
+    @property
+    def origin(self) -> Path:
+        """The file of a fork's beginning."""
+        return self._layout.origin
+
     def log(
         self,
         step: int,

@@ -1,0 +1,7 @@
+"""Runs that continue another run's step with something changed, beside their untouched twins."""
+
+from latebloom.forks.changes import Change, told_apart
+from latebloom.forks.fork import Forked, run_forks
+from latebloom.forks.prepare import GROUP, Asked, Ready, parents_of, prepare
+
+__all__ = ["GROUP", "Asked", "Change", "Forked", "Ready", "parents_of", "prepare", "run_forks", "told_apart"]

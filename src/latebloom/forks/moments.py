@@ -1,0 +1,51 @@
+"""When a run is forked: a step, or an event of it as `latebloom phases` names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from latebloom.analysis import find_events
+from latebloom.errors import LatebloomError
+from latebloom.spec import suggestion
+
+if TYPE_CHECKING:
+    from latebloom.store import Run
+
+
+class EventMissingError(LatebloomError):
+    """A run in which the event that was asked for has not been seen."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A step of one run.
+
+    Attributes:
+        asked: as it was asked for.
+        step: the updates that lie behind it.
+        event: the event's name; None where a step was asked for.
+    """
+
+    asked: str
+    step: int
+    event: str | None = None
+
+
+def moment_of(run: Run, asked: str) -> Moment:
+    """The step of a run that `asked` means.
+
+    Raises:
+        LatebloomError: it is neither a step nor an event that is looked for.
+        EventMissingError: the event was not found in this run, with the reason.
+    """
+    if asked.isdecimal():
+        return Moment(asked, int(asked))
+    events = {event.name: event.found for event in find_events(run.scalars.sort("step"))}
+    if asked not in events:
+        raise LatebloomError(f"--at {asked}: expected a step, or an event of {run.id}{suggestion(asked, events)}")
+    found = events[asked]
+    if found.step is None:
+        why = found.reason or f"not seen up to step {found.censored_at}"
+        raise EventMissingError(f"--at {asked}: not found in {run.id}: {why}")
+    return Moment(asked, found.step, asked)

@@ -1,0 +1,312 @@
+"""From what is asked for to runs that are ready to be trained: each fork with its beginning stored, and its twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latebloom import measures
+from latebloom.axes import Params
+from latebloom.errors import LatebloomError
+from latebloom.experiment import opened, prepared, subject_of
+from latebloom.forks.changes import HELD, Change, forked_spec
+from latebloom.forks.moments import EventMissingError, Moment, moment_of
+from latebloom.forks.state import carried, goes_on_alike, state_at
+from latebloom.spec import Fault, RunSpec, SpecError, resolve
+from latebloom.store import BusyError, Layout, Origin, Run, StoreError, history_of, open_run, read_origin
+from latebloom.training import Setup, TrainState
+
+GROUP = "forks"
+"""The folder of all forks in a runs folder: the same fork, asked for twice, is one run."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What forks are asked for: each change at each moment of each parent.
+
+    Attributes:
+        parents: the runs that are forked.
+        moments: steps, or names of events.
+        changes: what is changed.
+        steps: how many steps follow each fork; None is up to the parent's last step.
+        recorded: settings of what is recorded, of forks and twins alike.
+    """
+
+    parents: tuple[Run, ...]
+    moments: tuple[str, ...]
+    changes: tuple[Change, ...]
+    steps: int | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A fork that is ready to be trained, or trained.
+
+    Attributes:
+        parent: the run that is forked.
+        moment: where.
+        change: what is changed.
+        spec: the fork's.
+        twin: the folder of the run that it is compared with.
+        twin_spec: of the twin where it is a run of its own; None where the parent itself is the twin.
+        threads: CPU threads that both are trained with.
+    """
+
+    parent: Run
+    moment: Moment
+    change: Change
+    spec: RunSpec
+    twin: Path
+    twin_spec: RunSpec | None
+    threads: int
+
+    @property
+    def specs(self) -> list[RunSpec]:
+        """What has to be trained."""
+        return [self.spec] if self.twin_spec is None else [self.spec, self.twin_spec]
+
+
+def prepare(
+    asked: Asked, root: Path, *, threads: int | None = None, tell: Callable[[str], None] = lambda text: None
+) -> list[Ready]:
+    """Checks everything that is asked for, and stores what each fork and each twin begins with.
+
+    Args:
+        asked: the forks.
+        root: the runs folder.
+        threads: CPU threads of forks and twins; by default as many as the parent had, so that bits agree.
+        tell: told of events that a run does not have, where others have them.
+
+    Raises:
+        LatebloomError: with every fault of what is asked for, before anything is stored.
+    """
+    places, missing = _places(asked)
+    for message in missing:
+        tell(message)
+    found: list[Ready] = []
+    faults: dict[str, None] = {}
+    benches = {parent.folder: _Bench(parent, root, threads) for parent, _ in places}
+    for check in (True, False):
+        for parent, moment in places:
+            bench = benches[parent.folder]
+            for change in asked.changes:
+                try:
+                    if check:
+                        bench.check(moment, change, asked)
+                    else:
+                        found.append(bench.ready(moment, change, asked))
+                except SpecError as error:
+                    faults |= dict.fromkeys(str(fault) for fault in error.faults)
+                except LatebloomError as error:
+                    if not check:
+                        raise
+                    faults[str(error)] = None
+        if faults:
+            head = "the fork has a fault" if len(faults) == 1 else f"the forks have {len(faults)} faults"
+            raise LatebloomError("\n".join([f"{head}:", *(f"  {fault}" for fault in faults)]))
+    return found
+
+
+def _places(asked: Asked) -> tuple[list[tuple[Run, Moment]], list[str]]:
+    """Each moment of each parent, and why some have none.
+
+    Raises:
+        LatebloomError: a moment is no step and no event, or no parent has one.
+    """
+    places: list[tuple[Run, Moment]] = []
+    missing, wrong = [], {}
+    for parent in asked.parents:
+        for words in asked.moments:
+            try:
+                places.append((parent, moment_of(parent, words)))
+            except EventMissingError as error:
+                missing.append(str(error))
+            except LatebloomError as error:
+                wrong[str(error)] = None
+    if wrong or not places:
+        raise LatebloomError("\n".join([*wrong, *missing]))
+    return places, missing
+
+
+class _Bench:
+    """One parent, with what its forks share."""
+
+    def __init__(self, parent: Run, root: Path, threads: int | None) -> None:
+        self.parent, self.root = parent, root
+        self.threads = threads or int(parent.provenance.get("threads", 1))
+        try:
+            self.spec = resolve(parent.spec)
+        except SpecError as error:
+            raise LatebloomError(f"{parent.folder} cannot be forked: {error}") from error
+        if "imported" in parent.provenance:
+            raise LatebloomError(f"{parent.folder} is an import, without an optimiser's state to go on with: train one")
+        self._setup: Setup | None = None
+        self._states: dict[int, tuple[TrainState, int]] = {}
+
+    @property
+    def setup(self) -> Setup:
+        if self._setup is None:
+            torch.set_num_threads(self.threads)
+            self._setup = prepared(self.spec)
+        return self._setup
+
+    def state(self, step: int) -> tuple[TrainState, int]:
+        if step not in self._states:
+            self._states = {step: state_at(self.parent, self.setup, step)}
+        return self._states[step]
+
+    def last(self, moment: Moment, asked: Asked) -> int:
+        return self.spec.steps if asked.steps is None else moment.step + asked.steps
+
+    def check(self, moment: Moment, change: Change, asked: Asked) -> None:
+        """Everything that can be wrong with one fork, short of training.
+
+        Raises:
+            SpecError: with every fault.
+        """
+        faults = []
+        reached = max(max(self.parent.checkpoints, default=0), self.parent.status.last_step or 0)
+        if moment.step > reached:
+            told = f"expected at most {reached}, the last step of {self.parent.id}, got {moment.step}"
+            faults.append(Fault("--at", told))
+        elif self.last(moment, asked) <= moment.step:
+            told = f"expected steps to be left after step {moment.step} of {self.parent.id}: give --steps"
+            faults.append(Fault("--at", told))
+        try:
+            forked_spec(self.spec, moment.step, max(self.last(moment, asked), 1), change, asked.recorded, 1.0)
+        except SpecError as error:
+            faults += error.faults
+        if faults:
+            raise SpecError(faults)
+
+    def ready(self, moment: Moment, change: Change, asked: Asked) -> Ready:
+        """One fork with its beginning stored, and its twin."""
+        last = self.last(moment, asked)
+        twin, twin_spec, relation = self._twin(moment, last, asked)
+        spec = self._spec(moment, last, change, asked)
+        self._store(spec, moment, change, {"folder": _told(twin, self.root), "what": relation})
+        if spec == twin_spec:
+            twin_spec = None
+        return Ready(self.parent, moment, change, spec, twin, twin_spec, self.threads)
+
+    def _spec(self, moment: Moment, last: int, change: Change, asked: Asked) -> RunSpec:
+        held = 1.0
+        if change.settings.get("regular.norm") == HELD:
+            held = _norm(self._changed(moment, change)) / _norm(self.setup.initial_params)
+        return forked_spec(self.spec, moment.step, last, change, asked.recorded, held)
+
+    def _changed(self, moment: Moment, change: Change) -> Params:
+        return self.state(moment.step)[0].params
+
+    def _twin(self, moment: Moment, last: int, asked: Asked) -> tuple[Path, RunSpec | None, str]:
+        """The twin's folder, its spec where it is a run of its own, and how it relates to the parent."""
+        spec = forked_spec(self.spec, moment.step, last, Change(), asked.recorded, 1.0)
+        folder = self.root / GROUP / spec.run_id
+        told = "the parent continued from the same bits"
+        if Layout(folder).manifest.is_file():
+            return folder, None, f"{told}, trained before"
+        run = self.parent
+        went_on = run.state == "done" and (run.status.last_step or 0) >= last and spec.log == self.spec.log
+        later = goes_on_alike(run, self.setup, self.state(moment.step)[0]) if went_on else None
+        if later is not None:
+            met = f"the parent itself: from step {moment.step} to its checkpoint of step {later} it is met bit for bit"
+            return run.folder, None, met
+        self._store(spec, moment, Change(), None)
+        if not went_on:
+            return (
+                folder,
+                spec,
+                "the parent continued from the same bits: it has not itself gone that far, or logs otherwise",
+            )
+        return folder, spec, "the parent continued from the same bits: its own continuation had other rounding"
+
+    def _store(self, spec: RunSpec, moment: Moment, change: Change, twin: Mapping[str, Any] | None) -> None:
+        """Stores what a fork begins with, unless it is there already."""
+        layout = Layout(self.root / GROUP / spec.run_id)
+        if layout.manifest.is_file():
+            return
+        with suppress(StoreError):
+            read_origin(layout.origin)
+            return
+        setup = prepared(spec)
+        state, begun = self.state(moment.step)
+        kept = (self.spec.optim["name"], self.spec.gradient["name"])
+        start, optimiser = carried(setup, state, self._changed(moment, change), change.reset_optimiser, kept)
+        origin = Origin(moment.step, start.tensors(), history_of(self.parent.scalars, moment.step))
+        facts = {
+            "parent": {
+                "run": self.parent.id,
+                "folder": _told(self.parent.folder, self.root),
+                "identity": self.spec.identity,
+            },
+            "step": moment.step,
+            "event": moment.event,
+            "from_checkpoint": begun,
+            "change": change.title,
+            "changes": changed(self.spec, spec),
+            "surgery": None if change.surgery is None else dict(change.surgery),
+            "optimiser": optimiser,
+            "before": _fit(self.setup, state),
+            "twin": twin,
+        }
+        with suppress(BusyError), opened(setup, self.root, GROUP, origin=(origin, facts)) as writer:
+            if not writer.finished:
+                writer.stop("ready to be trained")
+
+
+def changed(parent: RunSpec, fork: RunSpec) -> dict[str, list[Any]]:
+    """Fields of a fork's spec, by path, with their values in the parent and in the fork."""
+    ours, theirs = (_flat(spec.model_dump(mode="json", exclude={"fork"})) for spec in (parent, fork))
+    return {
+        path: [ours.get(path), theirs.get(path)] for path in {**ours, **theirs} if ours.get(path) != theirs.get(path)
+    }
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found
+
+
+def _fit(setup: Setup, state: TrainState) -> dict[str, float]:
+    """How well the network answers before anything is changed."""
+    probe = measures.Probe(subject_of(setup), state.params, None)
+    values = measures.take(probe, measures.chosen("none"))
+    return {name: value for name, value in values.items() if isinstance(value, float)}
+
+
+def _norm(params: Params) -> float:
+    return float(torch.stack([tensor.double().square().sum() for tensor in params.values()]).sum().sqrt())
+
+
+def _told(folder: Path, root: Path) -> str:
+    """A run's folder below the runs folder, so that a runs folder can be moved; else the whole path."""
+    try:
+        return folder.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return str(folder.resolve())
+
+
+def parents_of(names: Sequence[str], root: Path) -> tuple[Run, ...]:
+    """The runs of these names, each once.
+
+    Raises:
+        LatebloomError: with every name that is no run.
+    """
+    found, wrong = {}, []
+    for name in names:
+        try:
+            run = open_run(name, root)
+            found[run.folder.resolve()] = run
+        except LatebloomError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise LatebloomError("\n".join(wrong))
+    return tuple(found.values())
