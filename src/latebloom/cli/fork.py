@@ -45,8 +45,8 @@ def fork(
 
     RUN is a folder, or a run's name or the beginning of it; several are forked alike, and effects are then told over
     them: `latebloom fork RUN --at grokked --set optim.weight_decay=0 --steps 3000`. Any field of a spec can be set that
-    the parent's weights fit; `--set regular.norm=now` holds the norm of the weights. `--steps` says how many steps follow
-    the fork; without it, those up to the parent's last. With nothing changed the fork is the twin.
+    the parent's weights fit; `--set regular.norm=now` holds the norm of the weights. `--steps` says how many steps
+    follow the fork; without it, those up to the parent's last. With nothing changed the fork is the twin.
     Forks lie in runs/forks; after a kill or Ctrl-C the same command goes on, and a finished one is told again.
     """
     prepare_process()
