@@ -30,7 +30,9 @@ class ForkDisplay:
             spans: first and last step of each run by its name.
         """
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        self._progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._progress = Progress(
+            *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+        )
         self._bar = self._progress.add_task(title, total=sum(last - first for first, last in spans.values()))
         self._spans, self._at = spans, dict.fromkeys(spans, 0)
 
