@@ -30,7 +30,7 @@ RULES: dict[str, set[str]] = {
     "process": set(),
     "experiment": {"training", "measures", "store", "analysis", "spec", "axes", "provenance", "process"},
     "ensemble": {"experiment", "training", "store", "spec", "process"},
-    "forks": {"experiment", "ensemble", "analysis", "store", "spec", "training", "measures", "optim", "axes"},
+    "forks": {"experiment", "ensemble", "analysis", "store", "spec", "training", "measures", "models", "optim", "axes"},
     "interop": {"spec", "store", "models", "tasks", "training", "axes", "provenance"},
     "studies": {"experiment", "ensemble", "analysis", "store", "spec", "training", "measures", "process"},
     "views": {"store", "analysis", "measures"},

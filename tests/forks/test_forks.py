@@ -16,7 +16,7 @@ import torch
 
 from latebloom.errors import LatebloomError
 from latebloom.experiment import InterruptedRunError, run_experiment
-from latebloom.forks import Asked, Change, prepare, run_forks, told_apart
+from latebloom.forks import Asked, Change, prepare, run_forks, surgery_named, told_apart
 from latebloom.spec import RunSpec, override, read, resolve
 from latebloom.store import Run, StoreError, open_run
 from latebloom.training import Setup
@@ -203,6 +203,31 @@ def test_a_change_does_what_it_says(root, parents, name):
     assert set(change.settings) <= set(told["changes"])
 
 
+def test_a_surgery_is_done_at_the_step_and_training_goes_on(root, parents):
+    run = parent(root, parents, "double")
+    change = Change(surgery=surgery_named("scale-norm:norm=0.5,unit=now"))
+    fork, one = forked(root, run, "20", change, 10)
+    before = run.params(20)
+    for name, tensor in fork.params(20).items():
+        torch.testing.assert_close(tensor, before[name] * 0.5)
+    told = fork.provenance["fork"]
+    assert fork.spec["fork"]["surgery"] == told["surgery"]
+    assert told["surgery"]["norm"] == 0.5
+    assert told["optimiser"] == "the optimiser's goes on"
+    cost = one.comparison.cost["train_loss"]
+    assert cost["after"] != cost["before"] == run.scalars.filter(pl.col("step") == 20)["train_loss"][0]
+    # every default in it: one surgery has one identity
+    again = Change(surgery={"name": "scale-norm", **told["surgery"]})
+    assert prepare(Asked((run,), ("20",), (again,), 10), root)[0].spec == one.ready.spec
+
+
+def test_a_surgery_in_words():
+    told = surgery_named("remove-frequencies:frequencies=[1, 3],where=readout,control=true")
+    assert told == {"name": "remove-frequencies", "frequencies": [1, 3], "where": "readout", "control": True}
+    with pytest.raises(LatebloomError, match="expected NAME:field=value"):
+        surgery_named("scale-norm:0.5")
+
+
 def test_data_removed_is_a_part_and_data_added_is_more(root, parents):
     run = parent(root, parents, "double")
     ours = set(Setup.of(resolve(run.spec)).train_index.tolist())
@@ -281,8 +306,9 @@ def test_kill_and_resume(root, parents, tmp_path):
 
 def test_every_fault_is_told_at_once_and_nothing_is_stored(root, parents):
     run = parent(root, parents)
-    change = changed(task__p=11, model__d_model=16, seed=3, stop__event="grokked", optim__wd=0)
-    with pytest.raises(LatebloomError, match=r"the forks have 6 faults") as error:
+    settings = changed(task__p=11, model__d_model=16, seed=3, stop__event="grokked", optim__wd=0).settings
+    change = Change(settings, {"name": "scale-norms"})
+    with pytest.raises(LatebloomError, match=r"the forks have 7 faults") as error:
         prepare(Asked((run,), ("20", "99"), (change,)), root)
     for words in (
         r"--at: expected at most 60",
@@ -291,6 +317,7 @@ def test_every_fault_is_told_at_once_and_nothing_is_stored(root, parents):
         "model.d_model: expected a network",
         "seed: expected seeds.split or seeds.order",
         "stop.event: expected no stop rule",
+        "surgery.name: no such surgery: scale-norms; did you mean scale-norm?",
     ):
         assert words in str(error.value)
     assert not (root / "forks").exists()
@@ -378,5 +405,5 @@ def test_the_command(command, root, parents, monkeypatch):
         (("fork", name, "--runs", str(root), "--at", "20", "--steps", "0"), "expected a whole number of steps"),
     ):
         code, out, err = command(*wrong)
-        assert code == 1
+        assert code == 2
         assert message in err

@@ -34,6 +34,9 @@ def fork(
     set_: Annotated[
         list[str] | None, Parameter(name="--set", help="a field of the spec and its new value; may be given again")
     ] = None,
+    surgery: Annotated[
+        str | None, Parameter(help="done to the weights: NAME or NAME:field=value,…; a wrong name lists them")
+    ] = None,
     reset_optimiser: Annotated[bool, Parameter(negative="", help="the optimiser begins as at step 0")] = False,
     threads: Annotated[int | None, Parameter(help="CPU threads [default: as many as the parent had]")] = None,
     runs: RunsFolder = Path("runs"),
@@ -52,7 +55,8 @@ def fork(
     prepare_process()
     from latebloom.forks import prepare
 
-    asked = _asked(run, at, _settings(set_ or [], settings or {}), reset_optimiser, runs)
+    changed = _settings(set_ or [], settings or {})
+    asked = _asked(run, at, changed, surgery, reset_optimiser, runs)
     if threads is not None and not 1 <= threads <= 1024:
         raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")
     found = _trained(prepare(asked, runs, threads=threads, tell=warn), runs, quiet or as_json)
@@ -75,8 +79,15 @@ def _settings(words: list[str], options: dict[str, str]) -> dict[str, Any]:
     return {path: value_of(text) for path, text in found.items()}
 
 
-def _asked(names: Sequence[str], at: list[str] | None, settings: dict[str, Any], reset: bool, runs: Path) -> Asked:
-    from latebloom.forks import Asked, Change, parents_of, told_apart
+def _asked(
+    names: Sequence[str],
+    at: list[str] | None,
+    settings: dict[str, Any],
+    surgery: str | None,
+    reset: bool,
+    runs: Path,
+) -> Asked:
+    from latebloom.forks import Asked, Change, parents_of, surgery_named, told_apart
 
     if not names:
         raise LatebloomError("expected the folder or the name of a run, got none; `latebloom ls` lists them")
@@ -86,7 +97,8 @@ def _asked(names: Sequence[str], at: list[str] | None, settings: dict[str, Any],
     if steps is not None and not (isinstance(steps, int) and 1 <= steps <= 10**9):
         raise LatebloomError(f"--steps: expected a whole number of steps after the fork, got {steps}")
     changed, recorded = told_apart(settings)
-    return Asked(parents_of(names, runs), tuple(at), (Change(changed, None, reset),), steps, recorded)
+    change = Change(changed, None if surgery is None else surgery_named(surgery), reset)
+    return Asked(parents_of(names, runs), tuple(at), (change,), steps, recorded)
 
 
 def _trained(ready: list[Any], runs: Path, quiet: bool) -> list[Forked]:

@@ -2,6 +2,18 @@
 
 from latebloom.forks.changes import Change, told_apart
 from latebloom.forks.fork import Forked, run_forks
+from latebloom.forks.operation import surgery_named
 from latebloom.forks.prepare import GROUP, Asked, Ready, parents_of, prepare
 
-__all__ = ["GROUP", "Asked", "Change", "Forked", "Ready", "parents_of", "prepare", "run_forks", "told_apart"]
+__all__ = [
+    "GROUP",
+    "Asked",
+    "Change",
+    "Forked",
+    "Ready",
+    "parents_of",
+    "prepare",
+    "run_forks",
+    "surgery_named",
+    "told_apart",
+]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from latebloom.analysis.surgery import surgery_of
 from latebloom.errors import LatebloomError
 from latebloom.spec import Fault, RunSpec, SpecError, canonical, put, resolve
 
@@ -62,6 +64,17 @@ def _said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def whole(surgery: Mapping[str, Any]) -> dict[str, Any]:
+    """A surgery's table with every default in it, so that one surgery has one identity.
+
+    Raises:
+        SpecError: it has a fault.
+    """
+    made = surgery_of(surgery)
+    # as JSON has it: tuples are lists
+    return {"name": surgery["name"]} | json.loads(json.dumps(asdict(made)))  # pyright: ignore[reportArgumentType]
+
+
 def told_apart(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings that change a run, and those that only say what is recorded of it, by canonical path."""
     named = {canonical(path): value for path, value in settings.items()}
@@ -85,7 +98,11 @@ def forked_spec(
     Raises:
         SpecError: with every fault.
     """
-    faults = _fixed_faults(change.settings)
+    faults, surgery = _fixed_faults(change.settings), None
+    try:
+        surgery = None if change.surgery is None else whole(change.surgery)
+    except SpecError as error:
+        faults += error.faults
     table = parent.model_dump(mode="json", exclude={"sources", "fork"}) | {"steps": last, "stop": {}}
     settings = {path: held if path == "regular.norm" and value == HELD else value for path, value in _free(change)}
     spec = None
@@ -101,7 +118,7 @@ def forked_spec(
     fork = {
         "parent": parent.identity,
         "step": step,
-        "surgery": None if change.surgery is None else dict(change.surgery),
+        "surgery": surgery,
         "reset_optimiser": change.reset_optimiser,
     }
     return RunSpec.model_validate(spec.model_dump(mode="json") | {"fork": fork})

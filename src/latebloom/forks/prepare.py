@@ -16,6 +16,7 @@ from latebloom.errors import LatebloomError
 from latebloom.experiment import opened, prepared, subject_of
 from latebloom.forks.changes import HELD, Change, forked_spec
 from latebloom.forks.moments import EventMissingError, Moment, moment_of
+from latebloom.forks.operation import operated
 from latebloom.forks.state import carried, goes_on_alike, state_at
 from latebloom.spec import Fault, RunSpec, SpecError, resolve
 from latebloom.store import BusyError, Layout, Origin, Run, StoreError, history_of, open_run, read_origin
@@ -202,7 +203,10 @@ class _Bench:
         return forked_spec(self.spec, moment.step, last, change, asked.recorded, held)
 
     def _changed(self, moment: Moment, change: Change) -> Params:
-        return self.state(moment.step)[0].params
+        params = self.state(moment.step)[0].params
+        if change.surgery is None:
+            return params
+        return operated(change.surgery, params, self.setup, self.parent, self.root)
 
     def _twin(self, moment: Moment, last: int, asked: Asked) -> tuple[Path, RunSpec | None, str]:
         """The twin's folder, its spec where it is a run of its own, and how it relates to the parent."""
@@ -250,7 +254,7 @@ class _Bench:
             "from_checkpoint": begun,
             "change": change.title,
             "changes": changed(self.spec, spec),
-            "surgery": None if change.surgery is None else dict(change.surgery),
+            "surgery": None if spec.fork is None else spec.fork.surgery,
             "optimiser": optimiser,
             "before": _fit(self.setup, state),
             "twin": twin,
