@@ -176,8 +176,8 @@ def literals(hint: Any) -> list[Any]:
     return [value for inner in typing.get_args(hint) if not isinstance(inner, str) for value in literals(inner)]
 
 
-# they say what is looked at and where, not what an update does
-OUTSIDE = {"log", "checkpoints", "stop", "device", "steps", "seeds", "sources"}
+# they say where a run begins, what is looked at and where, not what an update does
+OUTSIDE = {"fork", "log", "checkpoints", "stop", "device", "steps", "seeds", "sources"}
 
 
 def needed() -> dict[str, Callable[[RunSpec], bool]]:

@@ -82,8 +82,7 @@ def changed(**settings) -> Change:
     return Change({name.replace("__", "."): value for name, value in settings.items()})
 
 
-@pytest.mark.parametrize("at", [0, 20, 17])
-@pytest.mark.parametrize("name", ["plain", "batches"])
+@pytest.mark.parametrize(("name", "at"), [("plain", 20), ("plain", 17), ("plain", 0), ("batches", 17)])
 def test_an_unchanged_fork_is_its_parent(root, parents, name, at):
     run = parent(root, parents, name)
     fork, one = forked(root, run, str(at), Change())
@@ -239,7 +238,7 @@ def test_data_removed_is_a_part_and_data_added_is_more(root, parents):
         assert "not the twin's" in one.comparison.notes[0]
 
 
-@pytest.mark.parametrize("step", [0, 20, 57])
+@pytest.mark.parametrize("step", [0, 25])
 def test_an_interrupted_fork_ends_as_its_twin_in_another_folder(root, parents, tmp_path, step):
     run, asked = parent(root, parents), [False]
     change = changed(optim__lr=0.1, batch=6)
@@ -257,7 +256,7 @@ def test_an_interrupted_fork_ends_as_its_twin_in_another_folder(root, parents, t
     assert_twins(fork.folder, undisturbed.folder)
 
 
-@pytest.mark.parametrize("damage", ["no origin", "cut origin", "flipped origin", "half written", "no spec"])
+@pytest.mark.parametrize("damage", ["no origin", "flipped origin", "half written", "no spec"])
 def test_a_fork_that_was_killed_while_it_was_made_is_made_again(root, parents, tmp_path, damage):
     run, change = parent(root, parents), changed(optim__lr=0.1)
     folder = root / "forks" / prepare(Asked((run,), ("17",), (change,)), root)[0].spec.run_id
@@ -271,7 +270,7 @@ def test_a_fork_that_was_killed_while_it_was_made_is_made_again(root, parents, t
         origin.rename(folder / "origin.safetensors.tmp")
     else:
         content[len(content) // 2] ^= 1
-        origin.write_bytes(content[:-9] if damage == "cut origin" else content)
+        origin.write_bytes(content)
     fork, _ = forked(root, run, "17", change)
     shutil.copytree(root / "quick", tmp_path / "other" / "quick")
     undisturbed, _ = forked(tmp_path / "other", parent(tmp_path / "other", parents), "17", change)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from latebloom.forks import Asked, Forked
 
 
+NO_RUN = "expected the folder or the name of a run, got none; `latebloom ls` lists them"
+
+
 class FailedForksError(LatebloomError):
     """Forks or twins have failed; all others are done."""
 
@@ -38,6 +41,9 @@ def fork(
         str | None, Parameter(help="done to the weights: NAME or NAME:field=value,…; a wrong name lists them")
     ] = None,
     reset_optimiser: Annotated[bool, Parameter(negative="", help="the optimiser begins as at step 0")] = False,
+    plan: Annotated[
+        Path | None, Parameter(help="a file of several changes and moments, instead (docs/forks.md)")
+    ] = None,
     threads: Annotated[int | None, Parameter(help="CPU threads [default: as many as the parent had]")] = None,
     runs: RunsFolder = Path("runs"),
     quiet: Annotated[bool, Parameter(negative="", help="print only the comparison and what went wrong")] = False,
@@ -56,10 +62,15 @@ def fork(
     from latebloom.forks import prepare
 
     changed = _settings(set_ or [], settings or {})
-    asked = _asked(run, at, changed, surgery, reset_optimiser, runs)
+    if plan is None:
+        parts = [_asked(run, at, changed, surgery, reset_optimiser, runs)]
+    else:
+        if at or changed or surgery or reset_optimiser:
+            raise LatebloomError("--plan: expected no --at, --set, --surgery, --steps and --reset-optimiser beside it")
+        parts = _planned(run, plan, runs)
     if threads is not None and not 1 <= threads <= 1024:
         raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")
-    found = _trained(prepare(asked, runs, threads=threads, tell=warn), runs, quiet or as_json)
+    found = _trained(prepare(parts, runs, threads=threads, tell=warn), runs, quiet or as_json)
     _say(found, as_json)
     failures = dict.fromkeys(one.error for one in found if one.error)
     if failures:
@@ -90,7 +101,7 @@ def _asked(
     from latebloom.forks import Asked, Change, parents_of, surgery_named, told_apart
 
     if not names:
-        raise LatebloomError("expected the folder or the name of a run, got none; `latebloom ls` lists them")
+        raise LatebloomError(NO_RUN)
     if not at:
         raise LatebloomError("expected --at with a step or an event; `latebloom phases RUN` lists a run's events")
     steps = settings.pop("steps", None)
@@ -99,6 +110,14 @@ def _asked(
     changed, recorded = told_apart(settings)
     change = Change(changed, None if surgery is None else surgery_named(surgery), reset)
     return Asked(parents_of(names, runs), tuple(at), (change,), steps, recorded)
+
+
+def _planned(names: Sequence[str], plan: Path, runs: Path) -> list[Asked]:
+    from latebloom.forks import parents_of, read_plan
+
+    if not names:
+        raise LatebloomError(NO_RUN)
+    return list(read_plan(plan, parents_of(names, runs)).parts)
 
 
 def _trained(ready: list[Any], runs: Path, quiet: bool) -> list[Forked]:

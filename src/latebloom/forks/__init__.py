@@ -3,6 +3,7 @@
 from latebloom.forks.changes import Change, told_apart
 from latebloom.forks.fork import Forked, run_forks
 from latebloom.forks.operation import surgery_named
+from latebloom.forks.plan import Plan, read_plan
 from latebloom.forks.prepare import GROUP, Asked, Ready, parents_of, prepare
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "Asked",
     "Change",
     "Forked",
+    "Plan",
     "Ready",
     "parents_of",
     "prepare",
+    "read_plan",
     "run_forks",
     "surgery_named",
     "told_apart",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latebloom.analysis.forked import Comparison, compare
@@ -69,4 +69,6 @@ def _compared(one: Ready, root: Path, outcomes: dict[str, Outcome]) -> Forked:
         outcome = outcomes.get(run_id)
         if outcome is not None and outcome.state != "done":
             return Forked(one, folder, None, f"{run_id}: {outcome.error}")
-    return Forked(one, folder, compare(open_run(folder), open_run(one.twin)))
+    # one fork may be asked for by several names
+    found = replace(compare(open_run(folder), open_run(one.twin)), change=one.change.title)
+    return Forked(one, folder, found)

@@ -74,7 +74,11 @@ class Ready:
 
 
 def prepare(
-    asked: Asked, root: Path, *, threads: int | None = None, tell: Callable[[str], None] = lambda text: None
+    asked: Asked | Sequence[Asked],
+    root: Path,
+    *,
+    threads: int | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> list[Ready]:
     """Checks everything that is asked for, and stores what each fork and each twin begins with.
 
@@ -87,31 +91,25 @@ def prepare(
     Raises:
         LatebloomError: with every fault of what is asked for, before anything is stored.
     """
-    places, missing = _places(asked)
-    for message in missing:
-        tell(message)
-    found: list[Ready] = []
+    benches: dict[Path, _Bench] = {}
+    places: list[tuple[_Bench, Moment, Change, Asked]] = []
     faults: dict[str, None] = {}
-    benches = {parent.folder: _Bench(parent, root, threads) for parent, _ in places}
-    for check in (True, False):
-        for parent, moment in places:
-            bench = benches[parent.folder]
-            for change in asked.changes:
-                try:
-                    if check:
-                        bench.check(moment, change, asked)
-                    else:
-                        found.append(bench.ready(moment, change, asked))
-                except SpecError as error:
-                    faults |= dict.fromkeys(str(fault) for fault in error.faults)
-                except LatebloomError as error:
-                    if not check:
-                        raise
-                    faults[str(error)] = None
-        if faults:
-            head = "the fork has a fault" if len(faults) == 1 else f"the forks have {len(faults)} faults"
-            raise LatebloomError("\n".join([f"{head}:", *(f"  {fault}" for fault in faults)]))
-    return found
+    for part in [asked] if isinstance(asked, Asked) else asked:
+        found, missing = _places(part)
+        for message in missing:
+            tell(message)
+        for parent, moment in found:
+            bench = benches.setdefault(parent.folder, _Bench(parent, root, threads))
+            places += [(bench, moment, change, part) for change in part.changes]
+    for bench, moment, change, part in places:
+        try:
+            bench.check(moment, change, part)
+        except SpecError as error:
+            faults |= dict.fromkeys(str(fault) for fault in error.faults)
+    if faults:
+        head = "the fork has a fault" if len(faults) == 1 else f"the forks have {len(faults)} faults"
+        raise LatebloomError("\n".join([f"{head}:", *(f"  {fault}" for fault in faults)]))
+    return [bench.ready(moment, change, part) for bench, moment, change, part in places]
 
 
 def _places(asked: Asked) -> tuple[list[tuple[Run, Moment]], list[str]]:
@@ -189,12 +187,23 @@ class _Bench:
     def ready(self, moment: Moment, change: Change, asked: Asked) -> Ready:
         """One fork with its beginning stored, and its twin."""
         last = self.last(moment, asked)
-        twin, twin_spec, relation = self._twin(moment, last, asked)
         spec = self._spec(moment, last, change, asked)
+        if (twin := self._known_twin(spec)) is not None:
+            return Ready(self.parent, moment, change, spec, twin, None, self.threads)
+        twin, twin_spec, relation = self._twin(moment, last, asked)
         self._store(spec, moment, change, {"folder": _told(twin, self.root), "what": relation})
         if spec == twin_spec:
             twin_spec = None
         return Ready(self.parent, moment, change, spec, twin, twin_spec, self.threads)
+
+    def _known_twin(self, spec: RunSpec) -> Path | None:
+        """The twin's folder of a fork that is done, as its provenance has it; None where the twin is not done or gone."""
+        folder = self.root / GROUP / spec.run_id
+        if not Layout(folder).manifest.is_file():
+            return None
+        facts = (open_run(folder).provenance.get("fork") or {}).get("twin") or {}
+        twin = self.root / str(facts.get("folder", ""))
+        return twin if facts and Layout(twin).manifest.is_file() else None
 
     def _spec(self, moment: Moment, last: int, change: Change, asked: Asked) -> RunSpec:
         held = 1.0
