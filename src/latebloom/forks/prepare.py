@@ -197,7 +197,7 @@ class _Bench:
         return Ready(self.parent, moment, change, spec, twin, twin_spec, self.threads)
 
     def _known_twin(self, spec: RunSpec) -> Path | None:
-        """The twin's folder of a fork that is done, as its provenance has it; None where the twin is not done or gone."""
+        """The twin of a fork that is done, as its provenance has it; None where that is not done, or is gone."""
         folder = self.root / GROUP / spec.run_id
         if not Layout(folder).manifest.is_file():
             return None
