@@ -164,6 +164,52 @@ def embedding_circles(figure, run):
         assert np.array_equal(ring.x[:-1], seen[order, 0])
 
 
+def weights(figure, run):
+    heat, median = figure.panels[[p.title for p in figure.panels].index("MLP")].parts
+    names = [name for name in run.params(20) if ".mlp." in name]
+    sizes = torch.cat([run.params(20)[name].abs().flatten() for name in names]).double().numpy()
+    column = run.checkpoints.index(20)
+    assert 10 ** median.y[column] == pytest.approx(np.median(sizes))
+    for middle, share in zip(heat.y, heat.z[:, column], strict=True):
+        inside = np.mean((np.log10(sizes.clip(1e-5)) >= middle - 0.05) & (np.log10(sizes.clip(1e-5)) < middle + 0.05))
+        assert share == pytest.approx(inside, abs=1e-3)
+
+
+def activations(figure, run):
+    inside = Inside(run)
+    values = np.stack([inside.neuron(30, 0, i) for i in range(24)])
+    wide, narrow, median = figure.panels[1].parts
+    column = run.checkpoints.index(30)
+    assert figure.panels[1].title == "After the non-linearity"
+    drawn = [wide.low, narrow.low, median.y, narrow.high, wide.high]
+    expected = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+    assert [line[column] for line in drawn] == pytest.approx(expected, abs=1e-5)
+
+
+def trajectory(figure, run):
+    rows = [sorted(run.params(step).items()) for step in run.checkpoints]
+    flat = np.stack([torch.cat([w.double().flatten() for _, w in row]).numpy() for row in rows])
+    u, s, _ = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
+    way = figure.panels[0].parts[0]
+    assert np.abs(way.x) == pytest.approx(np.abs(u[:, 0] * s[0]), abs=1e-6)
+    assert figure.panels[2].parts[0].y == pytest.approx((s**2 / (s**2).sum())[:-1], abs=1e-8)
+
+
+def landscape(figure, run):
+    heat = part(figure, "Test loss")
+    middle = len(heat.x) // 2
+    assert heat.x[middle] == heat.y[middle] == 0
+    assert heat.z[middle, middle] == pytest.approx(run.scalars["test_loss"][-1], rel=1e-5)
+
+
+def landscape_path(figure, run):
+    way = figure.panels[0].parts[2]
+    assert (way.x[-1], way.y[-1]) == (0, 0)
+    assert list(way.shade) == run.checkpoints
+    heat = part(figure, "Training loss")
+    assert heat.x.min() < way.x.min() < way.x.max() < heat.x.max()
+
+
 ROWS = {name: scalars(name) for name in SCALARS} | {
     "norm": norm,
     "activation-norms": activation_norms,
@@ -176,6 +222,11 @@ ROWS = {name: scalars(name) for name in SCALARS} | {
     "neuron-frequencies": neuron_frequencies,
     "attention": attention,
     "embedding-circles": embedding_circles,
+    "weights": weights,
+    "activations": activations,
+    "trajectory": trajectory,
+    "landscape": landscape,
+    "landscape-path": landscape_path,
 }
 """Of every figure, what must be equal to the run's own numbers."""
 
@@ -220,7 +271,7 @@ def test_a_run_without_what_it_needs_is_told_what_and_how(name, bare):
 
 NEED_NOTHING = {
     *("curves", "fourier-norms", "fourier-2d", "singular-values"),
-    *("neurons", "neuron-frequencies", "attention", "embedding-circles", "logit-scale"),
+    *("neurons", "neuron-frequencies", "attention", "embedding-circles", "logit-scale", "landscape"),
 }
 """Figures that losses and one checkpoint are enough for."""
 

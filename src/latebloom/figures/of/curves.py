@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latebloom.analysis.distributions import part_of
 from latebloom.figures.reading import Log, over_steps, steps_axis, unit_of
 from latebloom.figures.registry import figure
 from latebloom.figures.spec import Axis, Figure, Line, Panel, Scale
@@ -149,14 +150,11 @@ def norm(run: Run, *, scale: Scale = "linear") -> Figure:
     return over_steps("norm", "Sum of squared weights", log, (whole, parts), NORM)
 
 
-PARTS = (("embed", "embedding"), ("attn", "attention"), ("mlp", "MLP"), ("unembed", "unembedding"))
-
-
 def _by_part(squares: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
     """Sums over the tensors of each part of a network."""
     sums: dict[str, np.ndarray] = {}
     for i, tensor in enumerate(tensors):
-        part = next((title for word, title in reversed(PARTS) if word in tensor), "others")
+        part = part_of(tensor)
         sums[part] = sums.get(part, np.zeros(len(squares))) + squares[:, i]
     return sums
 
