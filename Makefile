@@ -11,10 +11,10 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c co
 # All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-cluster bench example docs lint format clean new-venv
+.PHONY: help demo test test-slow test-cluster bench bench-dashboard example screenshots docs lint format clean new-venv
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12   the interpreter to set up with (3.11 or newer; default: python3)"
 	@echo "  TORCH_INDEX=cpu     take PyTorch's CPU build (Linux without a GPU: spares gigabytes of CUDA)"
@@ -36,6 +36,9 @@ bench: .venv/.installed ## Measure the training speed on this machine
 	@$(BIN)/python benchmarks/ensembles.py
 	@! command -v nvidia-smi >/dev/null || $(BIN)/python benchmarks/ensembles.py --device cuda
 
+bench-dashboard: .venv/.installed-dev ## Measure the dashboard in Chromium: list, run page, scrubbing
+	@$(BIN)/python benchmarks/dashboard.py
+
 # -E: an unchanged page is read again, or its warnings would be errors the first time only.
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html
 	@$(BIN)/sphinx-build -q -E -W --keep-going docs docs/_build/html
@@ -53,6 +56,9 @@ format: .venv/.installed-dev ## Rewrite the code in the project's style
 
 example: .venv/.installed ## Train the run that ships with the package anew
 	@$(BIN)/python scripts/example.py
+
+screenshots: .venv/.installed-dev ## Take the pictures of every page into docs/images/pages
+	@$(BIN)/python scripts/screenshots.py
 
 clean: ## Remove .venv, caches and built documentation; never runs/
 	rm -rf .venv docs/_build build dist .pytest_cache .ruff_cache .hypothesis .coverage

@@ -48,7 +48,8 @@ def make_study(root: Path) -> None:
         {"name": "optim.weight_decay", "paths": ["optim.weight_decay"], "values": DECAYS},
         {"name": "split.fraction", "paths": ["split.fraction"], "values": FRACTIONS},
     ]
-    study = {"schema": 1, "name": "decay-study", "question": "Does decay matter?", "base": {}, "axes": axes}
+    base = override(read("quick")[1], SMALL | {"steps": "12"})
+    study = {"schema": 1, "name": "decay-study", "question": "Does decay matter?", "base": base, "axes": axes}
     (root / "decay-study" / "study.json").write_text(json.dumps(study | {"seeds": [0, 1], "runs": runs}), "utf-8")
 
 

@@ -15,6 +15,7 @@ import latebloom
 from dashboard_runs import DECAYS, small
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.analysis.inside import Inside
+from latebloom.analysis.outcomes import outcomes
 from latebloom.dashboard.access import Access
 from latebloom.dashboard.app import make_app
 from latebloom.experiment import run_experiment
@@ -167,6 +168,30 @@ def test_a_study_says_what_came_of_each_run(root):
     assert {tuple(run["cell"].values()) for run in found["runs"]} == {(d, f) for d in DECAYS for f in (0.4, 0.6)}
     listed = ask(root, "/api/studies")
     assert [(study["folder"], study["runs"]) for study in listed] == [("decay-study", 8)]
+
+
+def test_a_study_says_what_its_runs_ended_as(root):
+    found = ask(root, "/api/study/decay-study")
+    frame = outcomes(latebloom.open_study(root / "decay-study"))
+    ends = dict(frame.select("run", "end_state").iter_rows())
+    assert {run["folder"].rpartition("/")[2]: run["end"] for run in found["runs"] if run["end"]} == ends
+    assert [run["end"] for run in found["runs"]][-1] is None
+    assert {kind["name"] for kind in found["ends"]} == set(ends.values())
+    assert all(kind["mark"] and kind["words"] and kind["colour"].startswith("#") for kind in found["ends"])
+    assert all(run["why"] for run in found["runs"] if run["end"])
+
+
+def test_a_study_that_names_code_has_no_end_states_and_runs_none(root):
+    path = root / "decay-study" / "study.json"
+    study = json.loads(path.read_text("utf-8"))
+    mine = root / "mine.py"
+    mine.write_text(f"open({str(root / 'ran')!r}, 'w')\nclass Task: ...\n", "utf-8")
+    study["base"]["task"] = {"name": f"{mine}:Task"}
+    path.write_text(json.dumps(study), "utf-8")
+    found = ask(root, "/api/study/decay-study")
+    assert found["ends"] == []
+    assert "runs no code" in found["without_ends"]
+    assert not (root / "ran").exists()
 
 
 def test_runs_are_compared_on_the_same_numbers(root):

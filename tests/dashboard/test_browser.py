@@ -15,8 +15,10 @@ import torch
 
 import latebloom
 from dashboard_runs import Served
+from latebloom.analysis.outcomes import outcomes
 from latebloom.dashboard.access import Access
 from latebloom.store import RunWriter
+from latebloom.views.study_text import MARKS
 
 api = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python: pip install -e '.[test]'")
 CHROMIUM = shutil.which("chromium")
@@ -238,6 +240,7 @@ def test_a_study_is_a_map_whose_cells_open_their_runs(user: Callable[..., User])
     one.page.click("tbody a")
     one.wait("document.querySelectorAll('.study-map button').length === 4")
     assert one.text("#name") == "decay-study"
+    one.page.select_option("[name=show]", "outcome")
     labels = one.page.eval_on_selector_all(".study-map button", "bs => bs.map(b => b.getAttribute('aria-label'))")
     assert sum("not finished" in label for label in labels) == 1
     one.page.locator(".study-map button").first.click()
@@ -324,6 +327,45 @@ def test_the_keyboard_is_enough(user: Callable[..., User]) -> None:
     before = one.text("#now")
     one.page.keyboard.press("ArrowLeft")
     one.wait(f"document.querySelector('#now').textContent.replace(/\\s/g, ' ') !== {before!r}")
+
+
+def test_the_keyboard_opens_a_cell_a_definition_and_a_comparison(user: Callable[..., User], root: Path) -> None:
+    one = user()
+    one.go("/study/decay-study")
+    one.wait("document.querySelectorAll('.study-map button').length === 4")
+    one.page.locator(".study-map button").nth(1).focus()
+    one.page.keyboard.press("Enter")
+    one.wait("document.querySelectorAll('#cell tbody tr').length === 2")
+    one.go(f"/run/pair/{next(iter(root.glob('pair/seed-0*'))).name}")
+    one.wait("document.querySelector('#loss svg') !== null")
+    one.page.locator("#loss .about").focus()
+    assert one.page.is_visible("#about-loss")
+    one.page.keyboard.press("Escape")
+    assert not one.page.is_visible("#about-loss")
+    one.go("/?group=pair")
+    one.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+    for box in one.page.locator(".runs tbody input").all():
+        box.focus()
+        one.page.keyboard.press("Space")
+    one.page.locator("#compare").focus()
+    one.page.keyboard.press("Enter")
+    one.wait("document.querySelectorAll('#figures figure').length > 4")
+
+
+def test_a_studys_map_shows_end_states_with_a_legend(user: Callable[..., User], root: Path) -> None:
+    one = user()
+    one.go("/study/decay-study")
+    one.wait("document.querySelectorAll('.study-map button').length === 4")
+    frame = outcomes(latebloom.open_study(root / "decay-study"))
+    ends = set(frame["end_state"])
+    for state in ends:
+        assert f"{MARKS[state]} {state}" in one.text("#legend")
+    labels = one.page.eval_on_selector_all(".study-map button", "bs => bs.map(b => b.getAttribute('aria-label'))")
+    told = [(int(n), state) for label in labels for n, state in re.findall(r"(\d+) ([a-z-]+)", label.split(": ")[1])]
+    assert sum(n for n, state in told if state in ends) == frame.height
+    one.page.locator(".study-map button").first.click()
+    one.wait("document.querySelectorAll('#cell tbody tr').length === 2")
+    assert any(state in one.text("#cell tbody") for state in ends)
 
 
 def test_the_tour_goes_on_by_enter_alone(user: Callable[..., User]) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from latebloom.analysis.end_states import STATES
+from latebloom.analysis.outcomes import outcomes
 from latebloom.dashboard.listing import event_step
 from latebloom.errors import LatebloomError
-from latebloom.store import Index, StoreError
+from latebloom.store import Index, StoreError, open_study
 from latebloom.store.layout import MAX_DEPTH, read_json
+from latebloom.views.inks import STATE_COLOURS
+from latebloom.views.study_text import MARKS
 
 FILE = "study.json"
 
@@ -49,7 +54,7 @@ def read_study(folder: Path) -> dict[str, Any]:
 
 
 def study_map(root: Path, folder: Path) -> dict[str, Any]:
-    """A study with what came of each of its runs."""
+    """A study with what came of each of its runs, and what those that have ended did end as."""
     study = read_study(folder)
     group = folder.relative_to(root).as_posix()
     rows = {row.folder: row for row in Index(root).runs()}
@@ -68,5 +73,39 @@ def study_map(root: Path, folder: Path) -> dict[str, Any]:
                 "error": row.error,
             }
         runs.append(told)
+    ended = tuple(run["folder"] for run in runs if run["state"] in ("done", "failed"))
+    ends, without = _end_states(folder, ended) if not _names_code(study) else ({}, OWN_CODE)
+    for run, planned in zip(runs, study["runs"], strict=True):
+        run["end"], run["why"] = ends.get(planned["id"], (None, None))
+    occurring = {run["end"] for run in runs}
+    kinds = [
+        {"name": state, "words": words, "mark": MARKS[state], "colour": STATE_COLOURS[state]}
+        for state, words in STATES.items()
+        if state in occurring
+    ]
     kept = {key: study.get(key) for key in ("name", "question", "axes", "seeds")}
-    return {**kept, "folder": group, "runs": runs}
+    return {**kept, "folder": group, "runs": runs, "ends": kinds, "without_ends": without}
+
+
+OWN_CODE = "its specs name files of their user's own, and the dashboard runs no code that a runs folder names"
+
+
+@lru_cache(maxsize=8)
+def _end_states(folder: Path, ended: tuple[str, ...]) -> tuple[dict[str, tuple[str, str]], str]:
+    """The end state of each run with its reason, by id; else why there are none. `ended` says when to look anew."""
+    if not ended:
+        return {}, "no run has ended"
+    try:
+        frame = outcomes(open_study(folder))
+    except LatebloomError as error:
+        return {}, str(error)
+    return {run: (state, why) for run, state, why in frame.select("run", "end_state", "end_reason").iter_rows()}, ""
+
+
+def _names_code(value: Any) -> bool:
+    """Whether a study sets anything to `file.py:object` or `module:object`."""
+    if isinstance(value, dict):
+        return any(_names_code(part) for key, part in value.items() if key != "question")
+    if isinstance(value, list):
+        return any(map(_names_code, value))
+    return isinstance(value, str) and ":" in value

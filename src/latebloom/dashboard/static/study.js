@@ -25,6 +25,11 @@ const outcome = (run) => {
   return Number.isInteger(run.memorised) ? "memorised" : "neither";
 };
 
+// The kinds that a cell counts: end states by the rules of analysis, or how far the runs are.
+const kinds = (show) => (show === "end" ? [...study.ends.map((e) => ({ ...e, of: (run) => run.end === e.name })), OPEN] : PROGRESS);
+const PROGRESS = OUTCOMES.map(([name, words, paint]) => ({ name, words, mark: "", colour: paint, of: (run) => outcome(run) === name }));
+const OPEN = { name: "open", words: "not ended", mark: "", colour: "#dfe3e8", of: (run) => run.end === null };
+
 const NUMBERS = {
   grokked: (run) => run.grokked ?? null,
   memorised: (run) => run.memorised ?? null,
@@ -46,7 +51,8 @@ async function load() {
   const fill = (select, wanted, fallback) => select.replaceChildren(...names.map((n) => new Option(n, n, false, n === (names.includes(wanted) ? wanted : fallback))));
   fill(form.x, now.get("x"), names[0]);
   fill(form.y, now.get("y"), names[1] ?? names[0]);
-  form.show.value = now.get("show") ?? "outcome";
+  form.show.options[0].disabled = !study.ends.length;
+  form.show.value = now.get("show") ?? (study.ends.length ? "end" : "outcome");
   draw();
 }
 
@@ -65,7 +71,7 @@ function draw() {
   }
   const show = form.show.value;
   const cells = up.values.toReversed().map((y) => across.values.map((x) => ({ x, y, runs: cellRuns(x, y) })));
-  const scale = show === "outcome" ? null : logScale(cells.flat().map((cell) => median(cell, show)));
+  const scale = counted(show) ? null : logScale(cells.flat().map((cell) => median(cell, show)));
   const rows = cells.map((row) => {
     const head = Object.assign(html("th", "", label(row[0].y)), { scope: "row" });
     return html("tr", "", head, ...row.map((cell) => html("td", "", button(cell, show, scale))));
@@ -77,6 +83,8 @@ function draw() {
   const open = query().get("cell");
   if (open) document.querySelector(`[data-cell='${CSS.escape(open)}']`)?.click();
 }
+
+const counted = (show) => show === "end" || show === "outcome";
 
 const label = (v) => (typeof v === "number" ? String(Number(v.toPrecision(3))) : String(v));
 
@@ -97,12 +105,11 @@ function logScale(values) {
 function button(cell, show, scale) {
   const made = html("button");
   made.type = "button";
-  const counts = OUTCOMES.map(([name, words, paint]) => ({ name, words, paint, n: cell.runs.filter((run) => outcome(run) === name).length })).filter((c) => c.n);
+  const counts = kinds(show === "end" ? "end" : "outcome").map((kind) => ({ ...kind, n: cell.runs.filter(kind.of).length })).filter((c) => c.n).sort((a, b) => b.n - a.n);
   let words = "";
-  if (show === "outcome") {
-    const most = counts.toSorted((a, b) => b.n - a.n)[0];
-    made.style.background = most?.paint ?? "transparent";
-    words = most ? `${most.n}/${cell.runs.length}` : "";
+  if (counted(show)) {
+    made.style.background = stripes(counts, cell.runs.length);
+    words = show === "end" ? counts.map((c) => `${c.n}${c.mark}`).join(" ") : counts.length ? `${counts[0].n}/${cell.runs.length}` : "";
   } else {
     const v = median(cell, show);
     const share = v === null ? 0 : scale.at(v);
@@ -113,14 +120,21 @@ function button(cell, show, scale) {
     words = v === null ? `>${censored}` : value(v).replace(/\.00$/, "");
     made.append(html("span", "", v === null ? "–" : words), html("small", "", censored ? `${cell.runs.length - censored}/${cell.runs.length}` : ""));
   }
-  if (show === "outcome") made.textContent = words;
-  const told = counts.map((c) => `${c.n} ${c.words}`).join(", ") || "no run";
+  if (counted(show)) made.textContent = words;
+  const told = counts.map((c) => `${c.n} ${show === "end" ? c.name : c.words}`).join(", ") || "no run";
   made.setAttribute("aria-label", `${form.x.value} ${label(cell.x)}, ${form.y.value} ${label(cell.y)}: ${told}`);
   made.setAttribute("aria-pressed", "false");
   made.title = told;
   made.dataset.cell = JSON.stringify([cell.x, cell.y]);
   made.addEventListener("click", () => openCell(cell, made));
   return made;
+}
+
+// A cell of several kinds is striped in proportion.
+function stripes(counts, all) {
+  let at = 0;
+  const parts = counts.map(({ n, colour: paint }) => `${paint} ${(100 * at) / all}% ${(100 * (at += n)) / all}%`);
+  return parts.length ? `linear-gradient(to right, ${parts.join(", ")})` : "transparent";
 }
 
 function openCell(cell, made) {
@@ -131,9 +145,10 @@ function openCell(cell, made) {
     link.href = `/run/${path(run.folder)}`;
     const name = Object.assign(html("th", "", run.state === "pending" ? run.folder : link, html("span", "rule", run.error ?? "")), { scope: "row" });
     const step = (v) => html("td", "number", Number.isInteger(v) ? count(v) : "–");
-    return html("tr", "", name, html("td", "", run.state), step(run.memorised), step(run.grokked), step(run.last_step));
+    const end = html("td", "", run.end ?? "–", html("span", "rule", run.why ?? ""));
+    return html("tr", "", name, html("td", "", run.state), end, step(run.memorised), step(run.grokked), step(run.last_step));
   });
-  const head = html("thead", "", html("tr", "", ...["run", "state", "memorised", "grokked", "last step"].map((w) => Object.assign(html("th", "", w), { scope: "col" }))));
+  const head = html("thead", "", html("tr", "", ...["run", "state", "ended as", "memorised", "generalised", "last step"].map((w) => Object.assign(html("th", "", w), { scope: "col" }))));
   const started = cell.runs.filter((run) => run.state !== "pending").slice(0, 12);
   const compare = html("a", "", "Compare them");
   compare.href = `/compare?${new URLSearchParams(started.map((run) => ["run", run.folder]))}`;
@@ -143,13 +158,15 @@ function openCell(cell, made) {
 
 function drawLegend(show, scale) {
   const host = document.getElementById("legend");
-  if (show === "outcome") {
-    const entry = ([, words, paint]) => {
+  if (counted(show)) {
+    const entry = ({ name, words, mark, colour: paint }) => {
       const swatch = html("span", "swatch");
       swatch.style.background = paint;
-      return html("span", "entry", swatch, words);
+      return html("span", "entry", swatch, show === "end" ? `${mark} ${name}: ${words}` : words);
     };
-    host.replaceChildren(...OUTCOMES.map(entry), html("span", "quiet", "n/m: runs of the commonest kind, of all in the cell"));
+    const used = kinds(show).filter((kind) => show === "outcome" || study.runs.some(kind.of));
+    const rule = show === "end" ? "numbers are runs; first steps with 90 % training and test accuracy, 1000 steps apart (Liu et al. 2022), within the steps of the study" : "n/m: runs of the commonest kind, of all in the cell";
+    host.replaceChildren(...used.map(entry), html("span", "quiet", rule));
   } else {
     const range = scale.any ? `${value(scale.low)} (light) to ${value(scale.high)} (dark) steps, logarithmic` : "no run has such a step";
     host.replaceChildren(html("span", "quiet", `${range}; runs without it count as later; n/m: runs that have it, of all in the cell`));

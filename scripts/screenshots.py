@@ -1,0 +1,166 @@
+"""Takes a picture of every page, wide and of a phone's width, light and dark: `make screenshots`.
+
+    python scripts/screenshots.py [--runs DIR] [--out docs/images/pages]
+
+What is pictured is trained first where it is not there yet (a few minutes): a run of the example's task with another
+seed, and a small study. Pictures have 128 colours at most, which is all that these pages need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from example import SETTINGS
+
+from dashboard_runs import Served
+from latebloom.dashboard.example import example_row
+from latebloom.experiment import run_experiment
+from latebloom.process import prepare_process
+from latebloom.spec import override, read, resolve
+from latebloom.store import Axis, StudyFile, StudyRun, open_run, open_study, write_study
+from latebloom.views.report import write_report
+from latebloom.views.study_report import write_study_report
+
+MOST_BYTES = 3_000_000
+SIZES = {"wide": (1280, 860), "phone": (390, 844)}
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+DECAYS, FRACTIONS, SEEDS = (0.0, 1.0, 3.0), (0.4, 0.6, 0.8), (0, 1)
+STUDY = {
+    "task.p": "31",
+    "model.d_model": "32",
+    "model.n_heads": "2",
+    "model.d_mlp": "64",
+    "steps": "1500",
+    "log.measures": "none",
+    "checkpoints.every": "1500",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page to picture.
+
+    Attributes:
+        name: of its files.
+        address: of the dashboard, or a file.
+        ready: a condition, in the page's words, under which it is whole.
+        show: what is scrolled to; "" is the top.
+        press: what is pressed before.
+    """
+
+    name: str
+    address: str
+    ready: str
+    show: str = ""
+    press: str = ""
+
+
+def main() -> None:
+    """Trains what is missing, takes the pictures, and says what they weigh."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/screenshots"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/pages"))
+    asked = parser.parse_args()
+    prepare_process()
+    run, study = pictured(asked.runs)
+    reports = (write_report(open_run(run)), write_study_report(open_study(study)))
+    shutil.rmtree(asked.out, ignore_errors=True)
+    asked.out.mkdir(parents=True)
+    with Served(asked.runs) as served, sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for page in pages(served.address, f"seeds/{run.name}", reports):
+            for size, theme, picture in pictures(chromium, page):
+                (asked.out / f"{page.name}-{size}-{theme}.png").write_bytes(picture)
+        chromium.close()
+    total = sum(path.stat().st_size for path in asked.out.iterdir())
+    print(f"{len(list(asked.out.iterdir()))} pictures, {total:,} bytes in {asked.out}")
+    if total > MOST_BYTES:
+        raise SystemExit(f"expected at most {MOST_BYTES:,} bytes: take fewer or smaller pictures")
+
+
+def pictured(root: Path) -> tuple[Path, Path]:
+    """A run of the example's task with another seed, and a study of 18 small ones."""
+    changes = SETTINGS | {"seed": "1", "checkpoints.every": "100"}
+    run = run_experiment(resolve(override(read("quick")[1], changes)), root, "seeds", threads=1).folder
+    base = override(read("quick")[1], STUDY)
+    planned = []
+    for decay in DECAYS:
+        for fraction in FRACTIONS:
+            for seed in SEEDS:
+                changes = {"optim.weight_decay": str(decay), "split.fraction": str(fraction), "seed": str(seed)}
+                spec = resolve(override(base, changes))
+                cell = {"optim.weight_decay": decay, "split.fraction": fraction}
+                planned.append(StudyRun(spec.run_id, cell, seed))
+                run_experiment(spec, root, "decay-and-fraction", threads=1)
+    axes = (
+        Axis("optim.weight_decay", ("optim.weight_decay",), DECAYS),
+        Axis("split.fraction", ("split.fraction",), FRACTIONS),
+    )
+    question = (
+        "How do weight decay and the share of pairs trained on decide whether, and when, a + b mod 31 is grokked?"
+    )
+    study = StudyFile("decay-and-fraction", question, base, axes, SEEDS, tuple(planned))
+    write_study(root / "decay-and-fraction", study)
+    return run, root / "decay-and-fraction"
+
+
+def pages(address: str, run: str, reports: tuple[Path, Path]) -> Iterator[Page]:
+    """Every page that there is."""
+    row = example_row()
+    assert row is not None
+    curves = "document.querySelector('#loss svg') !== null"
+    inside = f"{curves} && document.querySelector('#inside-said').textContent === ''"
+    inside += " && document.querySelector('#heads .legend').textContent !== ''"
+    compared = "document.querySelectorAll('#figures figure').length > 4"
+    map_there = "document.querySelectorAll('.study-map button').length === 9"
+    yield Page("list", f"{address}/?sort=run&descending=false", "document.querySelectorAll('.curve svg').length === 20")
+    yield Page("tour", f"{address}/tour/4", inside)
+    yield Page("run", f"{address}/run/{row.folder}?step=2400", inside)
+    yield Page("inside", f"{address}/run/{row.folder}", inside, "#inside")
+    yield Page("definition", f"{address}/run/{row.folder}?step=2400", inside, "#progress", "#progress .about")
+    yield Page("compare", f"{address}/compare?run={row.folder}&run={run}&align=memorised", compared)
+    yield Page("studies", f"{address}/studies", "document.querySelectorAll('tbody tr').length === 1")
+    yield Page("study", f"{address}/study/decay-and-fraction", map_there, press=".study-map button")
+    yield Page("wrong", f"{address}/run/none", "document.querySelector('h1') !== null")
+    yield Page("report", reports[0].resolve().as_uri(), curves)
+    yield Page("study-report", reports[1].resolve().as_uri(), "document.querySelector('.survival') !== null")
+
+
+def pictures(chromium: Any, page: Page) -> Iterator[tuple[str, str, bytes]]:
+    """The page in each size and theme."""
+    for size, (width, height) in SIZES.items():
+        for theme in ("light", "dark"):
+            tab = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=theme)
+            tab.goto(page.address)
+            tab.wait_for_function(page.ready, timeout=120_000)
+            if page.show:
+                tab.evaluate("show => document.querySelector(show).scrollIntoView()", page.show)
+            if page.press:
+                tab.locator(page.press).first.click()
+            tab.wait_for_timeout(700)
+            yield size, theme, optimised(tab.screenshot())
+            tab.close()
+
+
+def optimised(png: bytes) -> bytes:
+    """The picture with a palette."""
+    made = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    return made.getvalue()
+
+
+if __name__ == "__main__":
+    main()
