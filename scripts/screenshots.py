@@ -145,7 +145,9 @@ def pictures(chromium: Any, page: Page) -> Iterator[tuple[str, str, bytes]]:
         for theme in ("light", "dark"):
             tab = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=theme)
             tab.goto(page.address)
-            tab.wait_for_function(page.ready, timeout=120_000)
+            # asked from here: the pages' policy forbids to wait for a condition that is given as a text
+            while not tab.evaluate(page.ready):
+                tab.wait_for_timeout(50)
             if page.show:
                 tab.evaluate("show => document.querySelector(show).scrollIntoView()", page.show)
             if page.press:
