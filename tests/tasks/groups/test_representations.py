@@ -102,6 +102,7 @@ def test_characters_of_symmetric_groups_are_the_published_ones(name):
 
 
 def test_characters_of_the_alternating_group_of_five_are_the_published_ones():
+    """Fulton and Harris, Representation Theory (1991), section 3.1, which has the table of S_5 too."""
     group = named_group("A_5")
     by_type = {"(5)": [1, 1, 1, 1], "(4, 1)": [4, 0, 1, -1], "(3, 2)": [5, 1, -1, 0]}
     types = [(1, 1, 1, 1, 1), (2, 2, 1), (3, 1, 1), (5,)]
@@ -121,6 +122,7 @@ def test_characters_of_the_alternating_group_of_five_are_the_published_ones():
 
 @pytest.mark.parametrize("n", [3, 4, 5, 6, 7, 12])
 def test_characters_of_dihedral_groups_are_the_published_ones(n):
+    """Serre, Linear Representations of Finite Groups (1977), section 5.3."""
     group = named_group(f"D_{n}")
     for rho in irreducible(f"D_{n}"):
         for element, value in zip(group.elements, rho.character.tolist(), strict=True):
