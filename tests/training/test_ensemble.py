@@ -72,10 +72,21 @@ def case(row: str, member: dict[str, str], **more: str) -> Setup:
     return Setup.of(resolve(override(table, {"steps": "400"} | member | more)))
 
 
+def a_few_roundings_away(state: TrainState) -> TrainState:
+    draw = torch.Generator().manual_seed(0)
+    noise = {k: torch.randn(v.shape, generator=draw, dtype=v.dtype) for k, v in state.params.items()}
+    return dataclasses.replace(state, params={k: v * (1 + 1e-15 * noise[k]) for k, v in state.params.items()})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_a_member_equals_the_same_run_alone_over_200_steps(row):
-    assert_members_equal_lone_runs([case(row, member) for member in MEMBERS], 200)
+    """To 1e-9, or where training amplifies rounding, as well as the run from weights a few roundings away."""
+    setups = [case(row, member) for member in MEMBERS]
+    for made, member in zip(setups, together(setups, 200), strict=True):
+        lone = alone(made, 200)
+        nearby = alone(made, 200, a_few_roundings_away(made.initial_state()))
+        assert distance(lone, member) < max(TOLERANCE, 100 * distance(lone, nearby))
 
 
 def test_members_may_differ_in_every_hyperparameter():
