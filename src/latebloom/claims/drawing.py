@@ -71,7 +71,7 @@ def curves_figure(panels: Sequence[Panel], title: str, columns: int = 3, log_x: 
     rows = -(-len(panels) // columns)
     alike = len({panel.y for panel in panels}) == 1
     with drawn_in(colours):
-        figure = Figure(figsize=(2.9 * columns + 0.8, 2.3 * rows + 0.8), layout="constrained")
+        figure = Figure(figsize=(max(2.9 * columns + 0.8, 5.6), 2.3 * rows + 0.8), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=alike).ravel()
         for ax, panel in zip(grid, panels, strict=False):
             _draw(ax, panel, log_x)
@@ -83,7 +83,7 @@ def curves_figure(panels: Sequence[Panel], title: str, columns: int = 3, log_x: 
                 ax.tick_params(labelbottom=True)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         handles = {h.get_label(): h for ax in grid for h in ax.get_legend_handles_labels()[0]}
-        figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=4, fontsize=8)
+        figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=columns, fontsize=8)
     return figure
 
 

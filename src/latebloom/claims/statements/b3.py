@@ -96,7 +96,8 @@ def figures(results: Results) -> dict[str, Drawn]:
             "Median and mean activation on the training pairs, mean of both hidden layers, each line a seed.",
         ),
         "accuracies": Drawn(
-            curves_figure(whole, "What the same networks know", columns=3), "Accuracy of the same runs."
+            curves_figure(whole, "Accuracy of the same networks (addition mod 97, one-hot MLP)", columns=3),
+            "Accuracy of the same runs.",
         ),
     }
 

@@ -98,11 +98,11 @@ def figures(results: Results) -> dict[str, Drawn]:
     shares = [Panel(f"width {w}", part, small, "share", mark="grokked") for w, part in parts.items()]
     return {
         "sparsity": Drawn(
-            curves_figure(panels, "Sparsity of the weights, threshold-free", columns=2),
+            curves_figure(panels, "Sparsity of the weights, threshold-free (addition mod 97, one-hot MLP)", columns=2),
             "Gini and Hoyer indices (0: all alike, 1: one holds everything), each line a seed.",
         ),
         "near-zero": Drawn(
-            curves_figure(shares, "Near-zero weights, as published", columns=2),
+            curves_figure(shares, "Near-zero weights, as published (addition mod 97, one-hot MLP)", columns=2),
             "Share of weights below 0.01 in magnitude, each line a seed.",
         ),
     }

@@ -59,7 +59,11 @@ def figures(results: Results) -> dict[str, Drawn]:
         "Neurons of the last layer that are not 0 on an example (mean), and the least number that keeps every training "
         "prediction when the others are set to 0, added in the order of their incoming norms; each line a seed."
     )
-    return {"circuit": Drawn(curves_figure(panels, "Active units and circuit size", columns=2), caption)}
+    return {
+        "circuit": Drawn(
+            curves_figure(panels, "Active units and circuit size (addition mod 97, one-hot MLP)", columns=2), caption
+        )
+    }
 
 
 CLAIM = Claim(
