@@ -82,7 +82,8 @@ NOT_RUN = (
         "Sparse sub-networks (lottery tickets) enable grokking.",
         OVERVIEW,
         "No experiment is given.",
-        open_because="It takes training under a mask drawn from a grokked network, from the initial weights, beside "
-        "random masks of equal norm: a spec cannot hold a mask yet.",
+        open_because="It takes tickets drawn from grokked networks, trained again from the initial weights beside "
+        "random "
+        "masks of equal norm, with five seeds: `latebloom surgeries` lists what there is for it.",
     ),
 )
