@@ -137,5 +137,18 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "refuted": "At width 128 Σw² falls to {norm_128} of what it was, and not uniformly: some weights stay and "
+        "others "
+        "go, so that the Gini index rises by {gini_128_grokked} by the time of generalising and by {gini_128_end} by "
+        "the "
+        "end. At width 32 it falls by {gini_32_grokked}: a narrow network spreads over all the weights it has. In "
+        "both the "
+        "first layer's *Fourier components* become sparser ({fourier_128_grokked} and {fourier_32_grokked}), while its "
+        "entries hardly do ({first_128_grokked} and {first_32_grokked}): whether grokking makes weights sparse "
+        "depends on "
+        "the basis and on the width. A share below a fixed threshold cannot tell: it moves when all weights shrink "
+        "alike."
+    },
     change="Other bounds: the rule's factor and margin are ours, the document gives none.",
 )

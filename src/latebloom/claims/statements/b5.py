@@ -86,5 +86,11 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "mixed": "The count of active units stays where it is ({active_128} times), but it does not say how many "
+        "neurons "
+        "matter: of those that the training answers need, {circuit_128} are left at the end at width 128. At width 32, "
+        "where all are needed from the start, nothing is pruned ({circuit_32})."
+    },
     change="Another order of ablation: sizes are upper bounds, since only sets that begin an order are tried.",
 )
