@@ -140,15 +140,16 @@ CLAIM = Claim(
     discussion={
         "refuted": "At width 128 Σw² falls to {norm_128} of what it was, and not uniformly: some weights stay and "
         "others "
-        "go, so that the Gini index rises by {gini_128_grokked} by the time of generalising and by {gini_128_end} by "
-        "the "
-        "end. At width 32 it falls by {gini_32_grokked}: a narrow network spreads over all the weights it has. In "
-        "both the "
-        "first layer's *Fourier components* become sparser ({fourier_128_grokked} and {fourier_32_grokked}), while its "
-        "entries hardly do ({first_128_grokked} and {first_32_grokked}): whether grokking makes weights sparse "
-        "depends on "
-        "the basis and on the width. A share below a fixed threshold cannot tell: it moves when all weights shrink "
-        "alike."
+        "go. The Gini index changes by {gini_128_grokked} until generalising and by {gini_128_end} until the end. At "
+        "width "
+        "32 it changes by {gini_32_grokked}, the other way: a narrow network spreads over all the weights it has. At "
+        "both "
+        "widths the first layer's *Fourier components* become sparser ({fourier_128_grokked} and "
+        "{fourier_32_grokked}), "
+        "while its entries do at one width and not at the other ({first_128_grokked} and {first_32_grokked}): whether "
+        "grokking makes weights sparse depends on the basis and on the width. A share below a fixed threshold cannot "
+        "tell: "
+        "it moves when all weights shrink alike."
     },
     change="Other bounds: the rule's factor and margin are ours, the document gives none.",
 )

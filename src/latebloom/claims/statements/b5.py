@@ -87,10 +87,10 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The count of active units stays where it is ({active_128} times), but it does not say how many "
-        "neurons "
-        "matter: of those that the training answers need, {circuit_128} are left at the end at width 128. At width 32, "
-        "where all are needed from the start, nothing is pruned ({circuit_32})."
+        "mixed": "The count of active units hardly moves ({active_128} times), but it does not say how many neurons "
+        "matter: "
+        "at width 128 the training answers need {circuit_128} times as many at the end as when they were memorised. At "
+        "width 32, where all are needed from the start, nothing is pruned ({circuit_32})."
     },
     change="Another order of ablation: sizes are upper bounds, since only sets that begin an order are tried.",
 )
