@@ -295,12 +295,17 @@ def main() -> None:
     runs = parser.parse_args().runs
     if runs is not None:
         RESULTS.write_text(json.dumps(gather(runs), separators=(",", ":")), "utf-8")
-    cost = json.loads(COST.read_text("utf-8"))
     with drawn_in(inks(False)):
-        save(cost_figure(cost), IMAGES / "surgery-cost.png")
+        save(cost_figure(json.loads(COST.read_text("utf-8"))), IMAGES / "surgery-cost.png")
+    if RESULTS.is_file():
+        figures(json.loads(RESULTS.read_text("utf-8")))
+    PAGE.write_text(page(), "utf-8")
+
+
+def page() -> str:
+    """The page's text, from the stored outcomes."""
+    cost = json.loads(COST.read_text("utf-8"))
     rows = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else []
-    if rows:
-        figures(rows)
     text = (HERE / "surgery_page.md").read_text("utf-8")
     words = cost_words(cost) | {
         name: "\n".join(table)
@@ -308,7 +313,7 @@ def main() -> None:
     }
     for name, said in words.items():
         text = text.replace(f"{{{name}}}", said)
-    PAGE.write_text(text, "utf-8")
+    return text
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""The page of surgeries says what the stored outcomes say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from latebloom.analysis.surgery import surgery_of
+
+ROOT = Path(__file__).parent.parent
+
+
+def module_of(name):
+    place = importlib.util.spec_from_file_location(name, ROOT / f"studies/{name}.py")
+    module = importlib.util.module_from_spec(place)
+    sys.modules[place.name] = module
+    place.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def made():
+    return module_of("surgery_page")
+
+
+def test_the_page_is_that_of_the_stored_outcomes(made):
+    page = made.PAGE.read_text("utf-8")
+    assert page == made.page(), "run `python studies/surgery_page.py`"
+    assert "{" not in page
+    for image in re.findall(r"\]\((images/[^)]+)\)", page):
+        assert (made.PAGE.parent / image).is_file()
+
+
+def test_five_seeds_stand_behind_every_cell(made):
+    rows, cost = json.loads(made.COST.read_text("utf-8")), module_of("surgery_cost")
+    cells = {(r["surgery"], r["moment"]) for r in rows}
+    assert cells == {(name, moment) for name in cost.SURGERIES for moment in cost.MOMENTS}
+    for cell in cells:
+        assert len({r["seed"] for r in rows if (r["surgery"], r["moment"]) == cell}) >= 5
+
+
+def test_the_surgeries_that_are_asked_for_exist(made):
+    cost = module_of("surgery_cost")
+    for table in cost.SURGERIES.values():
+        assert not table or surgery_of(table)
+    for plan in made.PLANS.values():
+        for change in plan["change"]:
+            name, _, rest = change["surgery"].partition(":")
+            words = dict(word.split("=") for word in rest.split(",") if word)
+            assert surgery_of({"name": name} | words)
