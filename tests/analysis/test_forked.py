@@ -100,12 +100,18 @@ def test_effects_are_counted_over_parents():
         (event(censored=500), event(200)),
         (event(censored=500), event(censored=500)),
     ]
+    # the twin generalised at once: no grokking to wait for
+    cannot = ("100", comparison(9, event(300), event()))
     (found,) = effects(("100", comparison(seed, *pair)) for seed, pair in enumerate(pairs))
     (grokked,) = found.events
     counted = (grokked.later, grokked.earlier, grokked.same, grokked.unknown, grokked.never, grokked.only)
     assert counted == (2, 1, 1, 1, 1, 0)
     assert grokked.steps is not None
-    assert (grokked.steps.low, grokked.steps.high, grokked.steps.parents) == (50, 50, 4)
+    # −50, 0, 100, > 300 and one of which nothing is known
+    assert (grokked.steps.low, grokked.steps.high, grokked.steps.parents) == (0, 100, 5)
+    (found,) = effects([*((("100", comparison(seed, *pair))) for seed, pair in enumerate(pairs[:4])), cannot])
+    assert found.events[0].steps is not None
+    assert (found.events[0].steps.low, found.events[0].steps.parents, found.events[0].unknown) == (50, 4, 1)
     assert (found.parts.low, found.cost["test_accuracy"].low) == (12, pytest.approx(-0.1))
     assert len(found.parents) == 5
 

@@ -46,7 +46,7 @@ class EventEffect:
         later: in how many parents it came later, or not at all within the fork while the twin had it.
         earlier: in how many earlier, or only in the fork.
         same: in how many at the same log row.
-        unknown: in how many nothing can be said.
+        unknown: in how many nothing can be said; seen in neither, they may lie anywhere in `steps`.
         never: in how many the fork had none up to its end while the twin had it.
         only: in how many the fork had it and the twin none up to its end.
     """
@@ -138,10 +138,12 @@ def _events(members: Sequence[Comparison], draws: int) -> Iterable[EventEffect]:
     for name, title in names:
         shifts = [shift for member in members for shift in member.shifts if shift.event == name]
         known = [shift for shift in shifts if shift.known]
+        # that an event was seen in neither says nothing of the difference, but is no reason to leave a parent out
+        open_too = [shift for shift in shifts if shift.comparable]
         yield EventEffect(
             name,
             title,
-            median_of([s.low for s in known], [s.high for s in known], draws) if known else None,
+            median_of([s.low for s in open_too], [s.high for s in open_too], draws) if known else None,
             sum(s.low > 0 or _never(s) for s in known),
             sum(s.high < 0 or _only(s) for s in known),
             sum(s.low == s.high == 0 for s in known),

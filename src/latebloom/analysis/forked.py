@@ -60,6 +60,7 @@ class Shift:
         low: the least that the difference can be: infinite where censoring leaves it open.
         high: the most that it can be.
         why: in words, where there is no number or only a bound.
+        comparable: whether each of the two has the event or may still have it.
     """
 
     event: str
@@ -69,6 +70,7 @@ class Shift:
     low: float
     high: float
     why: str = ""
+    comparable: bool = True
 
     @property
     def known(self) -> bool:
@@ -235,7 +237,8 @@ def shift(name: str, title: str, fork: Event | None, twin: Event | None) -> Shif
         why = f"the fork had none up to step {a.censored_at}"
         return Shift(name, title, None, b.step, a.censored_at - b.step, math.inf, why)
     why = "; ".join(f"{who}: {c.reason}" for who, c in (("fork", a), ("twin", b)) if c.step is None and c.reason)
-    return Shift(name, title, a.step, b.step, -math.inf, math.inf, why or "seen in neither")
+    comparable = all(c.step is not None or c.censored_at is not None for c in (a, b))
+    return Shift(name, title, a.step, b.step, -math.inf, math.inf, why or "seen in neither", comparable)
 
 
 def _cost(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latebloom.analysis import find_events
+from latebloom.analysis import Crossing, find_events
 from latebloom.errors import LatebloomError
 from latebloom.spec import suggestion
 
@@ -32,8 +33,13 @@ class Moment:
     event: str | None = None
 
 
-def moment_of(run: Run, asked: str) -> Moment:
+def moment_of(run: Run, asked: str, seen: dict[Path, dict[str, Crossing]] | None = None) -> Moment:
     """The step of a run that `asked` means.
+
+    Args:
+        run: the run.
+        asked: a step or an event's name.
+        seen: the events of runs that were read before; this run's are added.
 
     Raises:
         LatebloomError: it is neither a step nor an event that is looked for.
@@ -41,7 +47,10 @@ def moment_of(run: Run, asked: str) -> Moment:
     """
     if asked.isdecimal():
         return Moment(asked, int(asked))
-    events = {event.name: event.found for event in find_events(run.scalars.sort("step"))}
+    seen = {} if seen is None else seen
+    if run.folder not in seen:
+        seen[run.folder] = {event.name: event.found for event in find_events(run.scalars.sort("step"))}
+    events = seen[run.folder]
     if asked not in events:
         raise LatebloomError(f"--at {asked}: expected a step, or an event of {run.id}{suggestion(asked, events)}")
     found = events[asked]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from latebloom import measures
+from latebloom.analysis import Crossing
 from latebloom.axes import Params
 from latebloom.errors import LatebloomError
 from latebloom.experiment import opened, prepared, subject_of
@@ -92,15 +93,17 @@ def prepare(
         LatebloomError: with every fault of what is asked for, before anything is stored.
     """
     benches: dict[Path, _Bench] = {}
+    seen: dict[Path, dict[str, Crossing]] = {}
     places: list[tuple[_Bench, Moment, Change, Asked]] = []
     faults: dict[str, None] = {}
     for part in [asked] if isinstance(asked, Asked) else asked:
-        found, missing = _places(part)
+        found, missing = _places(part, seen)
         for message in missing:
             tell(message)
         for parent, moment in found:
-            bench = benches.setdefault(parent.folder, _Bench(parent, root, threads))
-            places += [(bench, moment, change, part) for change in part.changes]
+            if parent.folder not in benches:
+                benches[parent.folder] = _Bench(parent, root, threads)
+            places += [(benches[parent.folder], moment, change, part) for change in part.changes]
     for bench, moment, change, part in places:
         try:
             bench.check(moment, change, part)
@@ -112,7 +115,7 @@ def prepare(
     return [bench.ready(moment, change, part) for bench, moment, change, part in places]
 
 
-def _places(asked: Asked) -> tuple[list[tuple[Run, Moment]], list[str]]:
+def _places(asked: Asked, seen: dict[Path, dict[str, Crossing]]) -> tuple[list[tuple[Run, Moment]], list[str]]:
     """Each moment of each parent, and why some have none.
 
     Raises:
@@ -123,7 +126,7 @@ def _places(asked: Asked) -> tuple[list[tuple[Run, Moment]], list[str]]:
     for parent in asked.parents:
         for words in asked.moments:
             try:
-                places.append((parent, moment_of(parent, words)))
+                places.append((parent, moment_of(parent, words, seen)))
             except EventMissingError as error:
                 missing.append(str(error))
             except LatebloomError as error:
@@ -152,7 +155,7 @@ class _Bench:
     def setup(self) -> Setup:
         if self._setup is None:
             torch.set_num_threads(self.threads)
-            self._setup = prepared(self.spec)
+            self._setup = Setup.of(self.spec)
         return self._setup
 
     def state(self, step: int) -> tuple[TrainState, int]:
