@@ -43,6 +43,14 @@ def figure(
         Literal["linear", "log"] | None, Parameter(help="the axis of training steps [default: linear]")
     ] = None,
     neuron: Annotated[int | None, Parameter(help="of the last layer [default: the most telling ones]")] = None,
+    measure: Annotated[str | None, Parameter(help="what runs are compared by [default: test accuracy, loss]")] = None,
+    by: Annotated[str | None, Parameter(help="an axis of the study, or the last word of its name")] = None,
+    event: Annotated[Literal["memorised", "grokked"] | None, Parameter(help="[default: grokked]")] = None,
+    x: Annotated[str | None, Parameter(help="the axis of the study that runs across")] = None,
+    y: Annotated[str | None, Parameter(help="the axis of the study that runs up")] = None,
+    show: Annotated[
+        Literal["state", "grokked", "delay"] | None, Parameter(help="what the map shows [default: state]")
+    ] = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Draw one figure of a run, of several runs or of a study into a file.
@@ -53,7 +61,8 @@ def figure(
     from latebloom.figures.registry import kind
 
     found = kind(name)
-    options = {"at": at, "scale": scale, "neuron": neuron}
+    options = {"at": at, "scale": scale, "neuron": neuron, "measure": measure, "by": by, "event": event}
+    options |= {"x": x, "y": y, "show": show}
     given = {word: value for word, value in options.items() if value is not None}
     for word in given:
         if word not in found.options:

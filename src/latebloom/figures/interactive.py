@@ -319,7 +319,7 @@ def _tile(drawn: Drawn, part: Tile, place: _Place, look: Look, width: float, hei
     left, right = part.left, part.left + part.width
     drawn.add_scatter(
         x=[left, right, right, left, left], y=[part.bottom, part.bottom, part.bottom + 1, part.bottom + 1, part.bottom],
-        mode="lines", fill="toself", fillcolor=look.ink(part.ink), line={"color": look.ink("paper"), "width": 1},
+        mode="lines", fill="toself", fillcolor=look.tile(part.ink), line={"color": look.ink("paper"), "width": 1},
         hoverinfo="skip", **_on(place),
     )  # fmt: skip
 

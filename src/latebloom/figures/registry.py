@@ -13,7 +13,7 @@ from latebloom.figures.spec import Figure
 
 Of = Literal["run", "runs", "study"]
 
-MODULES = ("curves", "fourier", "activations", "weights", "paths")
+MODULES = ("curves", "fourier", "activations", "circuits", "weights", "paths", "studies")
 """Where figures are made, in the order in which they are listed."""
 
 

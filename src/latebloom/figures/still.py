@@ -223,7 +223,7 @@ def _edges(middles: np.ndarray) -> np.ndarray:
 def _tile(ax: Axes, part: Tile, look: Look) -> None:
     from matplotlib.patches import Rectangle
 
-    colour, paper = look.ink(part.ink), look.ink("paper")
+    colour, paper = look.tile(part.ink), look.ink("paper")
     ax.add_patch(Rectangle((part.left, part.bottom), part.width, 1.0, facecolor=colour, edgecolor=paper, linewidth=0.8))
 
 

@@ -47,6 +47,10 @@ class Look:
         low, high = self.lines
         return blend(self.ramp, low + (high - low) * role)
 
+    def tile(self, role: str | float) -> str:
+        """The colour of a map's cell, light enough for dark words on it whatever the ground."""
+        return self.inks[role] if isinstance(role, str) else blend(LIGHT.ramp, 0.05 + 0.42 * role)
+
     def faint(self, role: str | float) -> str:
         """The colour of something that stands back."""
         return blend((self.inks["paper"], self.ink(role)), 0.38)
