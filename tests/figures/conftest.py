@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,9 +14,13 @@ import xarray
 import latebloom
 import made_curves
 from dashboard_runs import small
+from latebloom.analysis.circuits import analyse_circuit
+from latebloom.analysis.circuits.over_training import over_training
+from latebloom.analysis.circuits.stored import store_circuit, store_over_training
 from latebloom.experiment import run_experiment
 from latebloom.figures.registry import kinds
-from latebloom.store import Run
+from latebloom.store import Run, open_study
+from study_of_ends import study_of_ends
 
 SLOW = (
     *("alignment", "alignment_batch", "alignment_published", "alignment_published_valid", "gradient_norm"),
@@ -49,8 +54,30 @@ class Measured(Run):
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """Sixty steps of a network of 24 neurons on a + b mod 11, with seven checkpoints."""
-    return Measured(run_experiment(small(), tmp_path_factory.mktemp("runs"), "tiny", threads=1).folder)
+    """Sixty steps of a network of 24 neurons on a + b mod 11, with seven checkpoints, its circuit taken apart."""
+    run = Measured(run_experiment(small(), tmp_path_factory.mktemp("runs"), "tiny", threads=1).folder)
+    store_circuit(run, analyse_circuit(run, keys=[1, 2]))
+    store_over_training(run, over_training(run, [1, 2]).to_json())
+    return run
+
+
+@pytest.fixture(scope="session")
+def subjects(tiny, bare, tmp_path_factory):
+    """What figures are of: a run, two runs (as if one were a fork of the other), a study."""
+    study = open_study(study_of_ends(tmp_path_factory.mktemp("studies")))
+    return {"run": tiny, "runs": (Forked(tiny.folder), tiny), "study": study}
+
+
+class Forked(Measured):
+    """A run that says it is a fork."""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return super().spec | {"fork": {"step": 30}}
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return super().provenance | {"fork": {"change": "optim.weight_decay 1 → 0", "twin": {"what": "itself"}}}
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +99,12 @@ def phased():
 
 
 @pytest.fixture(scope="session")
-def made(tiny):
-    """Every figure of the tiny run, made once."""
-    of_runs = [name for name, kind in kinds().items() if kind.of == "run"]
-    return {name: getattr(latebloom.figures, name.replace("-", "_"))(tiny) for name in of_runs}
+def made(subjects):
+    """Every figure, made once."""
+    options = {"survival": {"by": "weight-decay"}, "scaling": {"by": "weight-decay"}}
+    figures = {}
+    for name, kind in kinds().items():
+        subject = subjects[kind.of]
+        of = subject if kind.of == "runs" else (subject,)
+        figures[name] = getattr(latebloom.figures, name.replace("-", "_"))(*of, **options.get(name, {}))
+    return figures

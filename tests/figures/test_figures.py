@@ -7,11 +7,14 @@ import pytest
 import torch
 
 import latebloom
+from latebloom.analysis.circuits.over_training import over_training
 from latebloom.analysis.circuits.rebuild import probe_of
+from latebloom.analysis.circuits.stored import read_circuit
 from latebloom.analysis.inside import Inside
+from latebloom.analysis.outcomes import outcomes
 from latebloom.errors import LatebloomError
 from latebloom.figures.registry import kind, kinds
-from latebloom.figures.spec import Bars, Heat, Line
+from latebloom.figures.spec import Bars, Heat, Line, Text, Tile
 from latebloom.measures.cyclic import CyclicLogits
 from latebloom.measures.fourier import embedding_rows
 from latebloom.measures.keys import key_frequencies
@@ -210,7 +213,89 @@ def landscape_path(figure, run):
     assert heat.x.min() < way.x.min() < way.x.max() < heat.x.max()
 
 
+def ablations(figure, run):
+    record, _ = read_circuit(run, 60)
+    for title, group in (
+        ("Neurons", "Neurons of the last MLP layer"),
+        ("Logits", "Logits: restricted and excluded losses"),
+    ):
+        rows = [row for row in record["ablations"] if row["group"] == group]
+        panel = next(panel for panel in figure.panels if panel.title == title)
+        whole, ranges, control, dots = panel.parts
+        assert dots.x.tolist() == [row["score"]["loss_all"] for row in rows][: len(dots.x)]
+        assert [words for _, words in panel.y.ticks] == [row["title"] for row in rows][: len(dots.x)]
+        assert whole.x.tolist() == [record["baseline"]["loss_all"]] * 2
+        row = next(i for i, row in enumerate(rows) if row["control"])
+        drawn = rows[row]["control"]["median_least_greatest"]["loss_all"]
+        assert [control.x[row], ranges.x[3 * row], ranges.x[3 * row + 1]] == drawn
+
+
+def progress_final(figure, run):
+    found = over_training(run, [1, 2])
+    assert part(figure, "Excluded", "excluded, train").y.tolist() == found.curves["excluded_loss"].to_list()
+    assert part(figure, "Restricted", "restricted, all pairs").x.tolist() == run.checkpoints
+    assert "Key frequencies 1, 2 of the final network" in figure.note
+
+
+def compare(figure, runs):
+    assert [panel.title for panel in figure.panels] == ["Test accuracy", "Test loss"]
+    for run, line in zip(runs, figure.panels[1].parts, strict=False):
+        assert np.array_equal(line.y, run.scalars["test_loss"])
+    by = latebloom.figures.compare(*runs, measure="weight_norm_sq")
+    assert np.array_equal(by.panels[0].parts[0].y, runs[0].scalars["weight_norm_sq"])
+    assert by.panels[0].title == "Sum of squared weights, Σw²"
+    with pytest.raises(LatebloomError, match="compare needs nothing, which"):
+        latebloom.figures.compare(*runs, measure="nothing")
+
+
+def fork(figure, runs):
+    changed, twin = (latebloom.open(run.folder) for run in runs)
+    with pytest.raises(LatebloomError, match="fork is of a fork and its twin, got 1"):
+        latebloom.figures.fork(changed)
+    with pytest.raises(LatebloomError, match="fork needs a fork first"):
+        latebloom.figures.fork(twin, changed)
+
+
+def survival(figure, study):
+    curve = figure.panels[0].parts
+    frame = outcomes(study)
+    drawn = next(line for line in curve if line.label == "weight_decay = 1.0")
+    times = frame.filter(frame["optim.weight_decay"] == 1.0)["grokked.step"].to_list()
+    for step, left in zip(drawn.x, drawn.y, strict=True):
+        assert left == pytest.approx(np.mean([t > step for t in times]))
+    gone = next(line for line in curve if line.marker == "cross" and len(line.x))
+    assert gone.x.tolist() == [5000.0]
+
+
+def scaling(figure, study):
+    points = figure.panels[0].parts[0]
+    frame = outcomes(study)
+    seen = frame.filter((frame["optim.weight_decay"] > 0) & frame["grokked.step"].is_not_null())
+    assert sorted(points.y.tolist()) == sorted(seen["grokked.step"].to_list())
+    with pytest.raises(LatebloomError, match="scaling shows one axis: choose it with --by among"):
+        latebloom.figures.scaling(study)
+
+
+def phase_map(figure, study):
+    frame = outcomes(study)
+    words = [part.words for part in figure.panels[0].parts if isinstance(part, Text)]
+    assert len(words) == 6
+    assert "4M" in words
+    shares = [tile.width for tile in figure.panels[0].parts if isinstance(tile, Tile) and tile.width < 1]
+    assert shares == [0.75, 0.25]
+    assert {key.label.split("  ")[1] for key in figure.keys} == set(frame["end_state"].unique())
+    grokked = latebloom.figures.phase_map(study, show="grokked")
+    assert "0/4" in [part.words for part in grokked.panels[0].parts if isinstance(part, Text)]
+
+
 ROWS = {name: scalars(name) for name in SCALARS} | {
+    "ablations": ablations,
+    "progress-final": progress_final,
+    "compare": compare,
+    "fork": fork,
+    "survival": survival,
+    "scaling": scaling,
+    "phase-map": phase_map,
     "norm": norm,
     "activation-norms": activation_norms,
     "circuit-size": circuit_size,
@@ -235,9 +320,9 @@ def test_every_figure_has_a_row():
     assert set(ROWS) == set(kinds())
 
 
-@pytest.mark.parametrize("name", [name for name, kind in kinds().items() if kind.of == "run"])
-def test_the_numbers_are_those_of_the_run(name, made, tiny):
-    ROWS[name](made[name], tiny)
+@pytest.mark.parametrize("name", kinds())
+def test_the_numbers_are_those_of_the_run(name, made, subjects):
+    ROWS[name](made[name], subjects[kinds()[name].of])
 
 
 def test_every_figure_says_what_it_shows_and_needs():

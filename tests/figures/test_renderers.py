@@ -19,7 +19,7 @@ from latebloom.figures.spec import Axis, Bars, Figure, Heat, Line, Panel, Text, 
 from latebloom.figures.theme import THEMES
 from latebloom.views.report import PAGE
 
-OF_RUNS = [name for name, kind in kinds().items() if kind.of == "run"]
+ALL = list(kinds())
 
 
 def texts(svg: str) -> str:
@@ -27,7 +27,7 @@ def texts(svg: str) -> str:
     return "\n".join(re.findall(r"<!-- (.*?) -->", svg, flags=re.S))
 
 
-@pytest.mark.parametrize("name", OF_RUNS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_still_picture_names_axes_and_uses_the_palette(name, made):
     figure = made[name]
     svg = still.picture(figure, "svg", "dark").decode()
@@ -46,7 +46,7 @@ def test_the_still_picture_names_axes_and_uses_the_palette(name, made):
         assert set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg)) <= known
 
 
-@pytest.mark.parametrize("name", OF_RUNS)
+@pytest.mark.parametrize("name", ALL)
 def test_plotly_draws_the_same_panels(name, made):
     figure = made[name]
     drawn = interactive.draw(figure, "light").to_plotly_json()["layout"]
@@ -98,7 +98,7 @@ def test_both_renderers_draw_the_numbers_of_the_figure():
     assert "A &lt;title&gt;" in interactive.page(figure)
 
 
-@pytest.mark.parametrize("name", OF_RUNS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_logarithmic_axis_shows_nothing_at_or_below_zero(name, made):
     for panel in made[name].panels:
         assert panel.x.scale in ("linear", "log")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latebloom.errors import LatebloomError
-from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, width_of, wrapped
+from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, tick_room, width_of, wrapped
 from latebloom.figures.spec import Axis, Bars, Figure, Heat, Line, Panel, Text, Theme, Tile
 from latebloom.figures.theme import DASHES, THEMES, Look
 
@@ -131,11 +131,12 @@ def _places(figure: Figure, width: float) -> tuple[list[_Place], float]:
         each = (width - RIGHT) / (1 if row[0].wide else columns)
         top += LINE * (1 + max(len(_legend_lines(panel, each - LEFT)) for panel in row)) + STRIP
         for i, panel in enumerate(row):
-            room = each - LEFT - (BAR if _has_scale(panel) else 0)
+            left = LEFT + tick_room(figure) * INCH
+            room = each - left - (BAR if _has_scale(panel) else 0)
             size = (room, figure.height * INCH)
             if panel.square:
                 size = (min(size), min(size))
-            places.append(_Place(len(places) + 1, panel, LEFT + i * each, top, *size))
+            places.append(_Place(len(places) + 1, panel, left + i * each, top, *size))
         top += figure.height * INCH + 56
     return places, top
 
@@ -271,15 +272,13 @@ def _bars(drawn: Drawn, part: Bars, place: _Place, look: Look, width: float, hei
         above, below = np.nan_to_num(part.high - part.y), np.nan_to_num(part.y - part.low)
         error = {"type": "data", "symmetric": False, "array": above.tolist(), "arrayminus": below.tolist()}
         error |= {"color": look.ink("ink"), "thickness": 1.2, "width": 0}
-    along, up = part.x.tolist(), _seen(part.y, place.panel.x if part.across else place.panel.y)
     drawn.add_bar(
-        x=up if part.across else along,
-        y=along if part.across else up,
-        orientation="h" if part.across else "v",
+        x=part.x.tolist(),
+        y=_seen(part.y, place.panel.y),
         name=_escaped(part.label or place.panel.y.label),
         marker={"color": [look.faint(part.ink) if f else look.ink(part.ink) for f in faint], "line_width": 0},
-        hovertemplate="%{y}: %{x:.4g}" if part.across else f"{_escaped(place.panel.x.label)} %{{x}}: %{{y:.4g}}",
-        **({("error_x" if part.across else "error_y"): error} if error else {}),
+        hovertemplate=f"{_escaped(place.panel.x.label)} %{{x}}: %{{y:.4g}}",
+        **({"error_y": error} if error else {}),
         **_on(place),
     )
 

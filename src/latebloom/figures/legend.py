@@ -54,6 +54,12 @@ def lines_of(labels: Sequence[str], inches: float, letter: float, sample: float)
     return lines
 
 
+def tick_room(figure: Figure) -> float:
+    """Inches that the named ticks of vertical axes take beyond what numbers do; all panels are aligned."""
+    words = [words for panel in figure.panels for _, words in panel.y.ticks]
+    return max(0.0, 0.058 * (max(map(len, words), default=0) - 5))
+
+
 def wrapped(text: str, inches: float, letter: float = 0.066) -> list[str]:
     """A note in lines that fit."""
     return textwrap.wrap(text, max(20, int(inches / letter)))

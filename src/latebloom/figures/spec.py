@@ -85,7 +85,6 @@ class Bars:
         low: lower end of each bar's interval, shape (bar); NaN where it has none.
         high: its upper end.
         faint: whether a bar stands back, shape (bar); None for none.
-        across: whether they lie: x is then down the panel, and y across.
     """
 
     x: np.ndarray
@@ -95,7 +94,6 @@ class Bars:
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     faint: np.ndarray | None = None
-    across: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, width_of, wrapped
+from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, tick_room, width_of, wrapped
 from latebloom.figures.spec import Axis, Bars, Figure, Heat, Line, Panel, Text, Theme, Tile
 from latebloom.figures.theme import DASHES, THEMES, Look
 from latebloom.views.findings import count
@@ -106,10 +106,16 @@ def _panel(ax: Axes, panel: Panel, figure: Figure, look: Look, width: float) -> 
     if heat:
         ax.grid(visible=False)
     elif bars:
-        ax.grid(visible=False, axis="y" if bars[0].across else "x")
+        ax.grid(visible=False, axis="x")
     if figure.over_steps(panel):
         _phases(ax, figure, look, width, shaded=not heat)
-    _legend(ax, panel, look, width - 0.8, 1 + (STRIP if figure.over_steps(panel) and figure.phases else 0))
+    _legend(
+        ax,
+        panel,
+        look,
+        width - 0.8 - tick_room(figure),
+        1 + (STRIP if figure.over_steps(panel) and figure.phases else 0),
+    )
 
 
 def _axis(axis: Any, said: Axis) -> None:
@@ -123,6 +129,13 @@ def _axis(axis: Any, said: Axis) -> None:
         axis.set_minor_locator(_nothing())
     elif said.scale == "linear":
         axis.set_major_formatter(lambda value, _: _number(value))
+    else:
+        low, high = axis.get_view_interval()
+        if low >= 1e-2 and high < 1e6 and high < 3e4 * low:
+            # powers of ten say little over a few decades
+            axis.set_major_formatter(lambda value, _: _number(value))
+            few = (2, 5) if high < 200 * low else ()
+            axis.set_minor_formatter(lambda value, _: _number(value) if f"{value:e}"[0] in map(str, few) else "")
 
 
 def _nothing() -> Any:
@@ -169,12 +182,11 @@ def _bars(ax: Axes, part: Bars, look: Look, number: int, count: int) -> None:
     gap = float(np.min(np.diff(np.sort(part.x)))) if len(part.x) > 1 else 1.0
     each = 0.8 * gap / count
     x = part.x + each * (number - (count - 1) / 2)
-    drawn = (ax.barh if part.across else ax.bar)(x, part.y, each, color=colour, zorder=3)
+    drawn = ax.bar(x, part.y, each, color=colour, zorder=3)
     for bar, faint in zip(drawn, part.faint if part.faint is not None else [], strict=False):
         bar.set_facecolor(look.faint(part.ink) if faint else colour)
     if part.low is not None and part.high is not None:
-        lines = ax.hlines if part.across else ax.vlines
-        lines(x, part.low, part.high, color=look.ink("ink"), linewidth=1.1, zorder=4)
+        ax.vlines(x, part.low, part.high, color=look.ink("ink"), linewidth=1.1, zorder=4)
 
 
 def _heat(ax: Axes, part: Heat, look: Look) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from latebloom.analysis.circuits.stored import read_circuit
 from latebloom.figures.reading import Log, NoFigureError, steps_axis
 from latebloom.figures.registry import figure
-from latebloom.figures.spec import Axis, Bars, Figure, Line, Panel, Scale
+from latebloom.figures.spec import Axis, Figure, Line, Panel, Scale
 from latebloom.store import StoreError
 from latebloom.store.layout import read_json
 
@@ -35,7 +35,7 @@ def ablations(run: Run, *, at: int | None = None) -> Figure:
         rows = [a for a in record["ablations"] if a["group"] == group][:MOST]
         if rows:
             panels.append(_losses(title, rows, baseline))
-    note = "Grey: median over random choices of the same size, with their least and greatest. All pairs; the key "
+    note = "Grey: random choices of the same size, their median, least and greatest. All pairs; the key "
     note += f"frequencies are {', '.join(map(str, record['keys'])) or 'none'}."
     title = f"Ablations at step {step} · {Log(run).title}"
     return Figure("ablations", title, tuple(panels), note, columns=1, height=3.6)
@@ -54,14 +54,17 @@ def _losses(title: str, rows: list[dict[str, Any]], baseline: float) -> Panel:
     ticks = tuple((float(i), str(row["title"])) for i, row in enumerate(rows))
     known = np.concatenate([loss, median, [baseline]])
     low = float(known[np.isfinite(known) & (known > 0)].min())
-    bars = (
-        Bars(places, loss, "ablated", "one", across=True),
-        Bars(places, median, "at random (median, range)", "five", least, greatest, across=True),
+    gap = np.full(len(rows), np.nan)
+    ranges = np.stack([least, greatest, gap], axis=1).flatten(), np.repeat(places + 0.18, 3)
+    dots = (
+        Line(*ranges, ink="quiet"),
+        Line(median, places + 0.18, "at random: median, range", "five", marker="diamond", joined=False),
+        Line(loss, places - 0.18, "ablated", "one", marker="circle", joined=False),
     )
-    whole = Line(np.full(2, baseline), np.array([-0.6, len(rows) - 0.4]), "the whole network", "test")
+    whole = Line(np.full(2, baseline), np.array([-0.6, len(rows) - 0.4]), "whole network", "test", thin=True)
     x = Axis("loss over all pairs", "nats", "log", (low / 3, float(np.nanmax(np.append(known, greatest))) * 2))
     y = Axis("what is replaced", range=(len(rows) - 0.4, -0.6), ticks=ticks)
-    return Panel(title, x, y, (*bars, whole))
+    return Panel(title, x, y, (whole, *dots))
 
 
 def _number(value: Any) -> float:

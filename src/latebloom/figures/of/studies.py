@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from latebloom.analysis.diagram import Cell, phase_diagram
+from latebloom.analysis.forked import compare as compare_fork
 from latebloom.analysis.outcomes import axes_of, axis_named, outcomes
 from latebloom.analysis.statistics import Times, by_axis, kaplan_meier, times_of
 from latebloom.errors import LatebloomError
 from latebloom.figures.reading import Log, NoFigureError, steps_axis, unit_of
 from latebloom.figures.registry import figure
-from latebloom.figures.spec import Axis, Figure, Key, Line, Panel, Scale, Text, Tile
+from latebloom.figures.spec import Axis, Figure, Key, Line, Mark, Panel, Scale, Text, Tile
 from latebloom.measures import RECORDS
 from latebloom.views.figures import title_of
 from latebloom.views.study_text import MARKS, cell_text
@@ -148,7 +149,8 @@ def phase_map(
         free = [name for name in axes_of(frame) if frame[name].n_unique() > 1]
         if len(free) != 2:
             raise NoFigureError(f"phase-map needs two axes, choose them with --x and --y among {', '.join(free)}")
-        x, y = x or next(n for n in free if n != y), y or next(n for n in free if n != x)
+        x = x or next(name for name in free if name != y)
+        y = y or next(name for name in free if name != x)
     found = phase_diagram(frame, x, y)
     inks = _state_inks if show == "state" else _step_inks(found.cells, show)
     parts: list[Tile | Text] = []
@@ -225,3 +227,40 @@ def _short(axis: str) -> str:
 
 def _label(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+FORKED = (
+    ("test_accuracy", "Test accuracy", Axis("accuracy", "share of pairs", range=(-0.03, 1.03))),
+    ("test_loss", "Test loss", Axis("loss", "nats", "log")),
+    ("train_loss", "Training loss", Axis("loss", "nats", "log")),
+    ("weight_norm_sq", "Sum of squared weights", Axis("Σw²")),
+)
+
+
+@figure(needs="a fork and its twin (`latebloom fork` names both)", of="runs")
+def fork(*runs: Run, scale: Scale = "linear") -> Figure:
+    """A fork beside its untouched twin: accuracy, losses and Σw², and the steps at which they part."""
+    if len(runs) != 2:
+        raise NoFigureError(f"fork is of a fork and its twin, got {len(runs)} runs: name both, the fork first")
+    changed, twin = runs
+    if not isinstance(changed.spec.get("fork"), Mapping):
+        raise NoFigureError(
+            f"fork needs a fork first, and {changed.id} is none: `latebloom fork {changed.id}` makes one"
+        )
+    found = compare_fork(changed, twin)
+    logs = Log(changed), Log(twin)
+    panels = []
+    for name, title, y in FORKED:
+        there = [(log, word, ink) for log, word, ink in zip(logs, ("fork", "twin"), ("test", "train"), strict=True)
+                 if log.has(name)]  # fmt: skip
+        lines = tuple(Line(*log.curve(name), word, ink) for log, word, ink in there)
+        if lines:
+            panels.append(Panel(title, steps_axis(scale), y, lines))
+    parted = {parting.measure: parting.step for parting in found.parted}
+    said = [f"{title_of(name)} step {step}" for name, step in parted.items() if step is not None]
+    note = (
+        f"Fork and twin part by: {', '.join(said) or 'nothing that was logged'}. Twin: {found.relation or found.twin}."
+    )
+    mark = Mark(f"Fork: {found.change or 'nothing changed'}", found.step, found.step, found.step)
+    title = f"Fork and twin · {logs[1].title.partition(' · ')[0]} · {changed.id}"
+    return Figure("fork", title, tuple(panels), note, marks=(mark,))
