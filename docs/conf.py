@@ -4,6 +4,9 @@ import inspect
 import math
 import re
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from latebloom import __version__
 from latebloom.analysis.circuits.calibration import INSTRUMENTS, TRAIN_SHARE, calibrate
@@ -11,7 +14,8 @@ from latebloom.analysis.surgery import SURGERIES
 from latebloom.claims.ledger import CLAIMS
 from latebloom.claims.writing import page_text
 from latebloom.measures import MEASURES, RECORDS
-from latebloom.spec import REGISTRIES, about, described, presets
+from latebloom.spec import REGISTRIES, RunSpec, about, described, presets
+from latebloom.training import LOSSES
 
 project = "latebloom"
 author = "latebloom authors"
@@ -92,6 +96,37 @@ def components_page(title: str, command: str, kinds: dict[str, dict[str, type]],
     return "\n".join(lines)
 
 
+def settings_page() -> str:
+    """The losses, and what a spec says besides its task, network, optimiser and gradient rule."""
+    own = "`loss.name`: one of these, or your own function of logits and labels as `file.py:function`."
+    lines = [
+        "# Losses and settings",
+        "",
+        "`latebloom spec --schema` has the same for programs.",
+        "",
+        "## Losses",
+        "",
+        own,
+        "",
+    ]
+    for name, loss in LOSSES.items():
+        lines += [f"### {name}", "", inspect.cleandoc(loss.__doc__ or ""), ""]
+    parts: dict[str, dict[str, Any]] = {"The spec itself": {}}
+    for name, facts in RunSpec.model_fields.items():
+        if inspect.isclass(facts.annotation) and issubclass(facts.annotation, BaseModel):
+            parts[name] = {f"{name}.{inner}": field for inner, field in facts.annotation.model_fields.items()}
+        elif name not in {*REGISTRIES, "fork", "sources"}:
+            parts["The spec itself"][name] = facts
+    for title, fields in parts.items():
+        lines += [f"## {title}", "", "| field | default | meaning |", "|---|---|---|"]
+        for name, facts in fields.items():
+            meaning = re.sub(r"([|*])", r"\\\1", " ".join((facts.description or "").split()))
+            default = "required" if facts.is_required() else f"`{facts.get_default(call_default_factory=True)!r}`"
+            lines.append(f"| `{name}` | {default} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def calibration_page() -> str:
     """Every instrument on networks whose algorithm is known."""
     lines = [
@@ -124,6 +159,7 @@ def calibration_page() -> str:
 
 # generated pages stand beside the written ones and are ignored by git
 (HERE / "measures.md").write_text(measures_page(), "utf-8")
+(HERE / "settings.md").write_text(settings_page(), "utf-8")
 (HERE / "specs.md").write_text(specs_page(), "utf-8")
 for title, command, kinds in (
     ("Tasks", "tasks", ("task",)),
