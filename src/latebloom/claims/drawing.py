@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from latebloom.claims.results import Part
 
-BLUE, ORANGE, GREEN, RED = (
-    STATE_COLOURS[name] for name in ("grokking", "memorisation", "comprehension", "anti-grokking")
+BLUE, ORANGE, GREEN, RED, PURPLE = (
+    STATE_COLOURS[name] for name in ("grokking", "memorisation", "comprehension", "anti-grokking", "diverged")
 )
 
 INK = inks(dark=False).ink

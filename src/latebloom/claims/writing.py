@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latebloom.claims.claim import Claim, Drawn, Judgement
+from latebloom.claims.claim import LEAST_SEEDS, Claim, Drawn, Judgement
 from latebloom.claims.judging import read_judgement, write_judgement
 from latebloom.claims.results import Results
 from latebloom.errors import LatebloomError
@@ -16,8 +16,9 @@ HEAD = """# Claims
 
 Statements about grokking that others have published, put to the test. Each has a rule that was written before its
 results were looked at (the history of `src/latebloom/claims/statements/` shows it), and **two verdicts**: whether what
-was observed is there, and whether it means what was said. Open: not decided yet. `latebloom claims run ID` repeats one;
-`latebloom claims judge ID` judges the stored results anew, for those who change a rule."""
+was observed is there, and whether it means what was said. Open: not decided yet; preliminary: fewer than five seeds.
+`latebloom claims run ID` repeats one; `latebloom claims judge ID` judges the stored results anew, for those who change
+a rule."""
 
 HOW = """## Disagree, or add one
 
@@ -103,7 +104,8 @@ def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
             continue
         parts = ["–" if told[part] is None else told[part]["verdict"] for part in ("observation", "interpretation")]
         name = f"[{claim.id}]({link.format(claim.id)})"
-        cells = [name, claim.title, f"**{told['verdict']}**", *parts, f"{told['seeds']}", f"{told['minutes']:.0f}"]
+        verdict = f"**{told['verdict']}**" + (", preliminary" if told["seeds"] < LEAST_SEEDS else "")
+        cells = [name, claim.title, verdict, *parts, f"{told['seeds']}", f"{told['minutes']:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -86,6 +86,18 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "refuted": "Without decay the training pairs are known in {ratio} times the steps that AdamW takes. What fits "
+        "the "
+        "document is decay *coupled* into Adam's gradient, which is what `torch.optim.Adam(weight_decay = λ)` does: "
+        "Adam "
+        "divides it by the size of the gradient, so that it is as strong as the loss however small λw is. With λ = 1 "
+        "{memorised_coupled_1} of the runs memorise, with 0.1 {memorised_coupled_01}: both stay at chance. Whether the "
+        "authors trained that is not known. With λ = 0.001 coupled decay lets the test accuracy rise together with the "
+        "training accuracy. That no run without decay generalises ({grokked_none}) is the other half of the claim: it "
+        "is "
+        "true for these steps, and is judged by B2."
+    },
     change="Runs without decay that fail to memorise at another learning rate or with another initialisation.",
     quick={
         STUDY: {

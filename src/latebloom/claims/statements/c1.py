@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, RED, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Panel, curves_figure
 from latebloom.claims.evidence import mean, middle, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import near, taken
@@ -97,7 +97,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     ]
     panels = [
         Panel("losses", part, losses, "loss", log_y=True, mark="grokked"),
-        Panel("size of the weights", part, [Line(NORM, "Σw²", BLUE)], "Σw²", mark="grokked"),
+        Panel("size of the weights", part, [Line(NORM, "Σw²", PURPLE)], "Σw²", mark="grokked"),
     ]
     title = "Progress measures of the mainline of Nanda et al."
     caption = "Losses and Σw² over training, each line a seed."
