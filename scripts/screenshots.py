@@ -3,7 +3,7 @@
     python scripts/screenshots.py [--runs DIR] [--out docs/images/pages]
 
 What is pictured is trained first where it is not there yet (a few minutes): a run of the example's task with another
-seed, and a small study. Pictures have 128 colours at most, which is all that these pages need.
+seed, and a small study. Pictures have 256 colours at most, which is all that these pages need.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from example import SETTINGS
 
 from dashboard_runs import Served
-from latebloom.dashboard.example import example_row
+from latebloom.dashboard.example import example_row, example_run
 from latebloom.experiment import run_experiment
 from latebloom.process import prepare_process
 from latebloom.spec import override, read, resolve
-from latebloom.store import Axis, StudyFile, StudyRun, open_run, open_study, write_study
-from latebloom.views.report import write_report
+from latebloom.store import Axis, StudyFile, StudyRun, open_study, write_study
+from latebloom.views.report import render_report, write_page
 from latebloom.views.study_report import write_study_report
 
 MOST_BYTES = 3_000_000
@@ -76,7 +76,10 @@ def main() -> None:
     asked = parser.parse_args()
     prepare_process()
     run, study = pictured(asked.runs)
-    reports = (write_report(open_run(run)), write_study_report(open_study(study)))
+    example = example_run()
+    assert example is not None
+    report = write_page(render_report(example), asked.runs / "report.html", "make screenshots")
+    reports = (report, write_study_report(open_study(study)))
     shutil.rmtree(asked.out, ignore_errors=True)
     asked.out.mkdir(parents=True)
     with Served(asked.runs) as served, sync_playwright() as play:
@@ -160,7 +163,8 @@ def pictures(chromium: Any, page: Page) -> Iterator[tuple[str, str, bytes]]:
 def optimised(png: bytes) -> bytes:
     """The picture with a palette."""
     made = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
     return made.getvalue()
 
 

@@ -12,7 +12,7 @@ import pytest
 from latebloom.analysis.outcomes import outcomes
 from latebloom.analysis.statistics import exact, kaplan_meier, median, times_of
 from latebloom.errors import LatebloomError
-from latebloom.store import StudyFile, open_study, write_study
+from latebloom.store import RunWriter, StudyFile, open_study, write_study
 from latebloom.views.findings import NARROW
 from latebloom.views.inks import STATE_COLOURS
 from latebloom.views.study_report import render_study, write_study_report
@@ -117,6 +117,27 @@ def test_a_study_of_one_axis_has_a_map_of_one_row(folder, tmp_path):
     page = render_study(open_study(copy))
     assert len(re.findall(r'<td title="', page)) == 3
     assert "all runs" in page
+
+
+def test_a_study_of_seeds_alone_has_one_curve_and_no_map(folder, tmp_path):
+    copy = Path(shutil.copytree(folder, tmp_path / "ends"))
+    plan = open_study(copy).plan
+    runs = tuple(replace(run, cell={}) for run in plan.runs)
+    write_study(copy, StudyFile(plan.name, "", plan.base, (), plan.seeds, runs))
+    page = render_study(open_study(copy))
+    assert "Map of end states" not in page
+    assert page.count('class="curve"') == 1
+    assert "all runs (16 of 24 runs)" in plain(page)
+
+
+def test_runs_without_events_are_said(tmp_path, folder):
+    plan = open_study(folder).plan
+    write_study(tmp_path / "ends", plan)
+    with RunWriter.open(tmp_path, "ends", plan.runs[0].id, {}, {}, 10) as writer:
+        writer.log(0, {"train_accuracy": 0.1, "test_accuracy": 0.1})
+        writer.fail("diverged: a weight is no longer finite at step 0", [])
+    with pytest.raises(LatebloomError, match="expected runs that tell when they memorised, got none in"):
+        write_study_report(open_study(tmp_path / "ends"))
 
 
 def test_a_study_without_an_end_has_no_report(tmp_path, folder):

@@ -50,7 +50,8 @@ function fillForm() {
 
 function fillTable() {
   const differs = Object.keys(told.runs[0]?.differs ?? {}).filter((name) => !name.startsWith("sources"));
-  const events = [...new Set(told.runs.flatMap((run) => Object.keys(run.events)))];
+  // an event that no run has would only widen the table
+  const events = [...new Set(told.runs.flatMap((run) => Object.keys(run.events).filter((name) => run.events[name] !== null)))];
   const head = (words) => Object.assign(html("th", "", words), { scope: "col" });
   document.querySelector("#runs thead").replaceChildren(html("tr", "", head("run"), head("state"), ...events.map(head), ...differs.map(head), head("")));
   const rows = told.runs.map((run, i) => {

@@ -28,7 +28,7 @@ const outcome = (run) => {
 // The kinds that a cell counts: end states by the rules of analysis, or how far the runs are.
 const kinds = (show) => (show === "end" ? [...study.ends.map((e) => ({ ...e, of: (run) => run.end === e.name })), OPEN] : PROGRESS);
 const PROGRESS = OUTCOMES.map(([name, words, paint]) => ({ name, words, mark: "", colour: paint, of: (run) => outcome(run) === name }));
-const OPEN = { name: "open", words: "not ended", mark: "", colour: "#dfe3e8", of: (run) => run.end === null };
+const OPEN = { name: "open", words: "not ended", mark: "·", colour: "#dfe3e8", of: (run) => run.end === null };
 
 const NUMBERS = {
   grokked: (run) => run.grokked ?? null,
