@@ -170,6 +170,27 @@ def test_a_study_says_what_came_of_each_run(root):
     assert [(study["folder"], study["runs"]) for study in listed] == [("decay-study", 8)]
 
 
+def test_a_fork_says_what_it_was_made_of_and_leads_to_its_twin(root):
+    fork, twin = sorted((root / "pair").iterdir())
+    there = f"pair/{twin.name}"
+    page = fork_page(root, fork, twin={"folder": there, "what": "the parent <itself>"})
+    assert f'data-twin="{there}"' in page
+    assert "Forked from pair/parent at step 20, grokked: optim.weight_decay=0." in page
+    assert f"Its twin is {there} (the parent &lt;itself&gt;)." in page
+    for odd in ({"folder": "../secret"}, {"folder": "pair/none"}, {"folder": 3}, "x", None):
+        assert 'data-twin=""' in fork_page(root, fork, twin=odd)
+    assert 'data-twin=""' in client(root).get(f"/run/{there}").text
+
+
+def fork_page(root: Path, fork: Path, **facts: Any) -> str:
+    path = fork / "provenance.json"
+    made = {"parent": {"folder": "pair/parent"}, "step": 20, "event": "grokked", "change": "optim.weight_decay=0"}
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"fork": made | facts}), "utf-8")
+    answer = client(root).get(f"/run/pair/{fork.name}")
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
 def test_a_study_says_what_its_runs_ended_as(root):
     found = ask(root, "/api/study/decay-study")
     frame = outcomes(latebloom.open_study(root / "decay-study"))

@@ -29,6 +29,7 @@ from latebloom.dashboard.place import NotThereError, Place
 from latebloom.dashboard.studies import list_studies, study_map
 from latebloom.dashboard.tour import address, card
 from latebloom.errors import LatebloomError
+from latebloom.store import Run
 from latebloom.store.layout import finite_json
 from latebloom.views.embed import marks, spans
 from latebloom.views.markup import tag, text
@@ -111,10 +112,15 @@ def _pages(app: FastAPI, place: Place) -> None:
 
     @app.get("/run/{folder:path}")
     def run(folder: str, tour: int | None = None) -> Response:
-        parts = page_parts(place.run(folder))
+        there = place.run(folder)
+        parts = page_parts(there)
         # the tour speaks of the example; at other runs its number says nothing
         shown = folder.startswith(f"{GROUP}/")
-        told = {"folder": text(folder), "tour": "" if tour is None or not shown else card(tour)}
+        told = {
+            "folder": text(folder),
+            "twin": text(twin_of(place, there)),
+            "tour": "" if tour is None or not shown else card(tour),
+        }
         body = Template((STATIC / "run.html").read_text("utf-8")).substitute(parts, **told)
         return HTMLResponse(shell(parts["title"], body, "run"))
 
@@ -137,6 +143,17 @@ def _pages(app: FastAPI, place: Place) -> None:
     @app.get("/favicon.ico")
     def icon() -> Response:
         return Response((STATIC / "icon.svg").read_bytes(), media_type=KINDS[".svg"])
+
+
+def twin_of(place: Place, run: Run) -> str:
+    """The folder of a fork's twin, where it is below the same root; "" else."""
+    fork = run.provenance.get("fork")
+    twin = fork.get("twin") if isinstance(fork, dict) else None
+    folder = twin.get("folder") if isinstance(twin, dict) else None
+    try:
+        return folder if isinstance(folder, str) and place.run(folder) else ""
+    except NotThereError:
+        return ""
 
 
 def _data(app: FastAPI, place: Place, looker: Looker) -> None:

@@ -157,6 +157,19 @@ def of_imported(facts: Mapping[str, Any], final: Any, spec: Mapping[str, Any]) -
     return f"Imported from {facts.get('file', 'a file')}, layout {facts.get('layout', 'unknown')}.", said, network
 
 
+def of_fork(facts: Any) -> str:
+    """What a fork was made of, as its provenance has it; "" for a run that is none."""
+    if not isinstance(facts, Mapping):
+        return ""
+    parts = [facts.get(key) for key in ("parent", "twin")]
+    parent, twin = (part if isinstance(part, Mapping) else {} for part in parts)
+    event = f", {facts['event']}" if facts.get("event") else ""
+    at = f"step {count(facts['step'])}" if isinstance(facts.get("step"), int) else "a step"
+    made = f"Forked from {parent.get('folder', 'a run')} at {at}{event}: {facts.get('change') or 'nothing changed'}."
+    what = f" ({twin['what']})" if twin.get("what") else ""
+    return made + (f" Its twin is {twin['folder']}{what}." if twin.get("folder") else "")
+
+
 def setting(spec: Mapping[str, Any]) -> str:
     """The set-up in few words: network, optimiser, data."""
     parts = [_model(spec.get("model")), _optimiser(spec.get("optim")), _data(spec)]

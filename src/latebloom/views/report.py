@@ -188,7 +188,7 @@ def _head(run: Run, title: str, events: list[Event], last: int | None) -> Html:
     return join(
         tag("p", tag("strong", title), tag("code", run.id), badge, class_="over"),
         tag("h1", said),
-        tag("div", *map(_paragraph, lede), class_="lede"),
+        tag("div", *map(_paragraph, lede), _paragraph(findings.of_fork(run.provenance.get("fork"))), class_="lede"),
         tag("p", f"It ended with: {error}", class_="error") if error else None,
         tag("p", setting, class_="setting"),
     )

@@ -80,6 +80,12 @@ async function showActions() {
   const compare = html("a", "", "Compare with other runs");
   compare.href = `/compare?${new URLSearchParams({ run: folder })}`;
   host.replaceChildren(compare);
+  const { twin } = host.dataset;
+  if (twin) {
+    const beside = html("a", "", "Compare with its twin");
+    beside.href = `/compare?${new URLSearchParams([["run", folder], ["run", twin]])}`;
+    host.prepend(beside);
+  }
   const jobs = await ask("/api/jobs").catch(() => ({ allowed: false, running: [] }));
   if (!jobs.allowed) return;
   const state = document.querySelector(".badge")?.dataset.state ?? "done";
