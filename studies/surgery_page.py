@@ -137,12 +137,13 @@ def groups(rows: list[Row], plan: str) -> dict[tuple[str, str], list[Row]]:
 def tickets_table(rows: list[Row]) -> list[str]:
     """Tickets and their controls beside the whole network."""
     lines = [
-        "| network | Σw² at step 0 | memorised | generalised | delay | frequencies of the twin |",
-        "|---" * 6 + "|",
+        "| network | seeds | Σw² at step 0 | memorised | generalised | delay | same frequencies |",
+        "|---" * 7 + "|",
     ]
     for (_, change), members in groups(rows, "tickets").items():
         delays = [None if None in (a := (r["generalised"][0], r["memorised"][0])) else a[0] - a[1] for r in members]
         cells = [
+            ", ".join(str(r["seed"]) for r in members),
             middle((r["norm"] for r in members), 1),
             middle(r["memorised"][0] for r in members),
             middle(r["generalised"][0] for r in members),
@@ -276,6 +277,8 @@ def figures(rows: list[Row]) -> None:
         ax.set(xlabel="steps", ylabel="test accuracy", title="Tickets and their controls: median and range over seeds")
         ax.legend(fontsize=8)
         save(figure, IMAGES / "surgery-tickets.png")
+        if not groups(rows, "key-frequencies"):
+            return
         moments = [str(at) for at in PLANS["key-frequencies"]["at"]]
         figure = Figure(figsize=(9.6, 2.9), layout="constrained")
         for ax, at in zip(figure.subplots(1, len(moments), sharey=True), moments, strict=True):

@@ -69,6 +69,15 @@ def test_readout_is_the_projection_of_logits_along_the_classes():
     assert (after - expected).abs().max() < 1e-12
 
 
+def test_biases_of_the_answers_lose_their_part_too():
+    built = trigonometric(P, KEYS, activation="relu")
+    x = torch.arange(P, dtype=torch.float64)
+    biased = built._replace(params=built.params | {"unembed.b_U": 3 * torch.cos(2 * torch.pi * 4 * x / P) + 0.5})
+    less = operated(biased, name="remove-frequencies", frequencies=[4], where="readout")
+    assert torch.allclose(less.params["unembed.b_U"], torch.full((P,), 0.5, dtype=torch.float64), atol=1e-12)
+    assert (logits(less) - logits(built) - 0.5).abs().max() < 1e-9
+
+
 def test_what_is_not_touched_is_the_same_tensor():
     built = untrained(P)
     less = operated(built, name="remove-frequencies", frequencies=[3], where="embedding")

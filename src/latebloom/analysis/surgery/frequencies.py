@@ -138,7 +138,7 @@ def without(
         for name in ("unembed.W_U", "unembed.b_U"):
             if name in params:
                 w = params[name]
-                changed[name] = w.index_copy(-1, columns, _less(w[..., columns].T, chosen).T)
+                changed[name] = w.index_copy(-1, columns, _less(w[..., columns].movedim(-1, 0), chosen).movedim(0, -1))
     return changed
 
 
