@@ -11,7 +11,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c co
 # All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-cluster bench bench-dashboard example screenshots docs lint format clean new-venv
+.PHONY: help demo test test-slow test-cluster bench bench-dashboard example screenshots docs figures lint format clean new-venv
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ bench: .venv/.installed ## Measure the training speed on this machine
 
 bench-dashboard: .venv/.installed-dev ## Measure the dashboard in Chromium: list, run page, scrubbing
 	@$(BIN)/python benchmarks/dashboard.py
+
+figures: .venv/.installed-dev ## Draw all figures of the documentation, dark and light (trains their runs, 15 minutes)
+	@$(BIN)/python docs/draw_figures.py
 
 # -E: an unchanged page is read again, or its warnings would be errors the first time only.
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html

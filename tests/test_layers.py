@@ -17,6 +17,7 @@ PACKAGE = Path(latebloom.__file__).parent
 # What each part may import besides itself and `errors`. "__init__" is what `import latebloom` runs.
 RULES: dict[str, set[str]] = {
     "errors": set(),
+    "shown": set(),
     "axes": set(),
     "tasks": {"axes"},
     "models": {"axes", "tasks"},
@@ -24,8 +25,8 @@ RULES: dict[str, set[str]] = {
     "spec": {"tasks", "models", "optim", "measures"},
     "training": {"spec", "tasks", "models", "optim", "axes"},
     "measures": {"tasks", "models", "axes"},
-    "store": {"spec", "axes"},
-    "analysis": {"store", "measures", "models", "tasks", "axes", "spec", "training"},
+    "store": {"spec", "axes", "shown"},
+    "analysis": {"shown", "store", "measures", "models", "tasks", "axes", "spec", "training"},
     "provenance": set(),
     "process": set(),
     "experiment": {"training", "measures", "store", "analysis", "spec", "axes", "provenance", "process"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -379,3 +382,14 @@ def test_phases_and_events_are_those_of_the_analysis(phased):
     grokked = next(event for event in found if event.name == "grokked").found
     mark = next(mark for mark in figure.marks if mark.title == "Grokked")
     assert (mark.at, mark.low, mark.high) == (grokked.step, *grokked.interval)
+
+
+def test_the_documentation_shows_every_figure():
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "figures.md").read_text()
+    assert re.findall(r"^## (.*)$", page, flags=re.M) == list(kinds())
+    for name in kinds():
+        for theme in ("light", "dark"):
+            picture = docs / "images" / "figures" / f"{name}-{theme}.png"
+            assert f"](images/figures/{picture.name})" in page
+            assert 1000 < picture.stat().st_size <= 60 * 1024, picture

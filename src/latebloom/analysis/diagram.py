@@ -10,6 +10,7 @@ from latebloom.analysis.end_states import STATES, State
 from latebloom.analysis.outcomes import axes_of, axis_named
 from latebloom.analysis.statistics import Median, Times, delay_times, median, times_of
 from latebloom.errors import LatebloomError
+from latebloom.shown import finding_table
 
 if TYPE_CHECKING:
     import polars
@@ -66,6 +67,8 @@ class Diagram:
     cells: tuple[Cell, ...]
     pooled: tuple[str, ...]
     budget: int
+
+    _repr_html_ = finding_table
 
     @property
     def states(self) -> tuple[State, ...]:

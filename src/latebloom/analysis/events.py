@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast, get_args
 
+from latebloom.shown import finding_table
+
 SUSTAINED = 6
 """Evaluations in a row that must fulfil a rule (as in muon-grokking's six), so that a spike is no event."""
 
@@ -113,6 +115,8 @@ class Event:
     notes: tuple[str, ...] = ()
     width: Width | None = None
     second: Opinion | None = None
+
+    _repr_html_ = finding_table
 
     @property
     def step(self) -> int | None:

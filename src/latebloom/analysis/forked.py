@@ -10,6 +10,7 @@ import numpy as np
 
 from latebloom.analysis.events import SUSTAINED, Crossing, Event
 from latebloom.analysis.timeline import find_events
+from latebloom.shown import finding_table
 
 if TYPE_CHECKING:
     import polars
@@ -120,6 +121,8 @@ class Comparison:
     cost: dict[str, dict[str, float | None]]
     end: dict[str, dict[str, float | None]]
     notes: tuple[str, ...]
+
+    _repr_html_ = finding_table
 
     @property
     def parts(self) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latebloom.analysis.events import Event
+from latebloom.shown import finding_table
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Phase:
     title: str
     start: int
     end: int
+
+    _repr_html_ = finding_table
 
 
 def phases(events: Sequence[Event], last: int) -> list[Phase]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latebloom.errors import LatebloomError
+from latebloom.shown import finding_table
 from latebloom.store import Run
 
 BLOCK_BYTES = 2**28
@@ -50,6 +51,8 @@ class Components:
     shares: np.ndarray
     projections: np.ndarray
     walk_share: float
+
+    _repr_html_ = finding_table
 
     @property
     def first_share(self) -> float:

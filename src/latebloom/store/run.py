@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latebloom.shown import facts_table
 from latebloom.store import checkpoints
 from latebloom.store.faults import CheckpointError, StoreError
 from latebloom.store.layout import SCHEMA, Layout, read_json, run_folders
@@ -33,6 +34,20 @@ class Run:
         status = self.status
         of = f" of {status.total_steps}" if status.total_steps is not None else ""
         return f"<Run {self.id}: {status.state}, step {status.last_step}{of}, {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: where the run stands, and its events as they were stored."""
+        status = self.status
+        of = f" of {status.total_steps:,}" if status.total_steps is not None else ""
+        facts: list[tuple[str, object]] = [("state", status.state), ("step", f"{status.last_step or 0:,}{of}")]
+        facts += [("error", status.error)] if status.error else []
+        for event in self.events:
+            found = event.get("found") or {}
+            if found.get("step") is not None:
+                between = " to ".join(f"{step:,}" for step in found.get("interval") or ())
+                facts.append((event.get("title", ""), f"step {found['step']:,}" + (f" ({between})" if between else "")))
+        facts += [("checkpoints", len(self.checkpoints)), ("folder", self.folder)]
+        return facts_table(f"{self.summary.get('title', 'run')} · {self.id}", facts)
 
     @property
     def id(self) -> str:

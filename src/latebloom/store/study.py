@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from latebloom.shown import facts_table
 from latebloom.store.faults import StoreError
 from latebloom.store.gathered import Part, parts
 from latebloom.store.run import Run, open_run
@@ -29,6 +30,13 @@ class Study:
     def __repr__(self) -> str:
         done = sum(len(part.facts) for part in self._parts)
         return f"<Study {self.plan.name}: {done} of {len(self._ids)} runs done, {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its axes and how many runs are done."""
+        axes = [(axis.name, ", ".join(map(str, axis.values))) for axis in self.plan.axes]
+        done = sum(len(part.facts) for part in self._parts)
+        facts = [("question", self.plan.question), *axes, ("seeds", len(self.plan.seeds))]
+        return facts_table(f"Study {self.plan.name}", [*facts, ("done", f"{done} of {len(self._ids)} runs")])
 
     @property
     def runs(self) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from latebloom.analysis.circuits.ablation import Ablation
 from latebloom.measures.clock_pizza import IRRELEVANT, SYMMETRIC
+from latebloom.shown import finding_table
 
 Kind = Literal["answers", "structure", "causal", "clean"]
 
@@ -52,6 +53,8 @@ class Verdict:
     name: str
     sentence: str
     criteria: tuple[Criterion, ...]
+
+    _repr_html_ = finding_table
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -14,6 +14,7 @@ from latebloom.analysis.statistics.multiple import holm
 from latebloom.analysis.statistics.scaling import ScalingFit, fit_power_law
 from latebloom.analysis.statistics.survival import LogRank, Median, logrank, median
 from latebloom.analysis.statistics.times import Floats, Times, times_of
+from latebloom.shown import finding_table
 
 if TYPE_CHECKING:
     import polars
@@ -65,6 +66,8 @@ class ByAxis:
     steps: tuple[Step, ...]
     fits: tuple[ScalingFit, ...]
     pooled: tuple[str, ...]
+
+    _repr_html_ = finding_table
 
     def to_json(self) -> dict[str, Any]:
         """The finding as plain data."""

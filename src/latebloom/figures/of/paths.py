@@ -96,7 +96,8 @@ def _losses(found: Landscape, axes: tuple[Axis, Axis], over: tuple[Line, ...]) -
         known = values[np.isfinite(values) & (values > 0)]
         if len(known):
             ends = (float(known.min()), float(known.max()))
-            contours = tuple(float(10.0**e) for e in range(int(np.ceil(np.log10(ends[0]))), int(np.log10(ends[1])) + 1))
+            powers = range(int(np.ceil(np.log10(ends[0]))), int(np.floor(np.log10(ends[1]))) + 1)
+            contours = tuple(float(10.0**power) for power in powers[:: 1 + len(powers) // 6])
             heat = Heat(found.x, found.y, values, Axis("loss", "nats", "log", ends), contours=contours)
             panels.append(Panel(title, *axes, (heat, *over)))
     return tuple(panels)

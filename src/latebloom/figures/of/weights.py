@@ -32,7 +32,7 @@ def weights(run: Run) -> Figure:
 
 def _sizes(part: str, spread: Spread) -> Panel:
     middles = (EDGES[1:] + EDGES[:-1]) / 2
-    used = np.flatnonzero(spread.shares.max(axis=0) > 0)
+    used = np.flatnonzero(spread.shares.max(axis=0) > 2e-3)
     rows = slice(max(used[0] - 1, 0), used[-1] + 2)
     heat = Heat(np.array(spread.steps, dtype=float), middles[rows], spread.shares.T[rows], Axis("share of the weights"))
     with np.errstate(divide="ignore"):
