@@ -1,7 +1,7 @@
-"""Writes docs/forks-results.md and its figures from the stored results of studies/forks.toml.
+"""Writes docs/forks-results.md and its figures from the stored results of studies/forks.toml and forks-mlp.toml.
 
 python studies/forks_page.py               from studies/results/forks.json and forks.parquet
-python studies/forks_page.py --runs runs   takes both anew from trained forks
+python studies/forks_page.py --runs runs   takes both anew from trained forks (parents in runs/quick and runs/sum-mlp)
 """
 
 from __future__ import annotations
@@ -36,12 +36,22 @@ NAMES = {
 }
 """Forks made by single commands have their settings as their name; those of the file have these."""
 
+CHANGES = {*NAMES.values(), "10 % of the pairs"}
+
 MOMENTS = {
     "memorised": "memorised",
     "400": "circuit formation (step 400)",
+    "800": "between (step 800)",
     "grokked": "grokked",
     "cleanup-ended": "after cleanup",
+    "3000": "long after (step 3000)",
 }
+
+NETWORKS = {
+    "quick": "the preset `quick`: a one-layer transformer, 8000 steps",
+    "sum-mlp": "`studies/base/sum-mlp.toml`: an MLP on the sum of two embeddings, 4000 steps",
+}
+"""Folders of parents."""
 CURVES = ("train_accuracy", "test_accuracy", "test_loss", "weight_norm_sq", "excluded_loss_all_frequencies")
 BEFORE = 200
 """Steps before a fork that a figure shows."""
@@ -49,7 +59,8 @@ BEFORE = 200
 FORK, TWIN = "#d55e00", "#0072b2"
 """Vermilion and blue of Okabe and Ito's palette, told apart with any colour vision; twins are dashed besides."""
 
-At = tuple[str, Comparison]
+At = tuple[str, str, Comparison]
+"""The folder of the parent, the moment, the fork beside its twin."""
 
 
 def gathered(runs: Path) -> tuple[list[At], pl.DataFrame]:
@@ -63,14 +74,16 @@ def gathered(runs: Path) -> tuple[list[At], pl.DataFrame]:
         fork, twin = open_run(folder), open_run(runs / facts["twin"]["folder"])
         one = compare(fork, twin)
         at, change = one.event or str(one.step), NAMES.get(one.change, one.change)
-        if at not in MOMENTS or (change not in NAMES.values() and one.surgery is None):
+        network = str(facts["parent"]["folder"]).split("/")[0]
+        if at not in MOMENTS or network not in NETWORKS or change not in CHANGES:
             continue
-        found.append((at, replace(one, change=change)))
+        found.append((network, at, replace(one, change=change)))
         for side, frame in zip(("fork", "twin"), common(fork, twin), strict=True):
             kept = frame.filter(pl.col("step") >= one.step - BEFORE)
             names = [name for name in CURVES if name in kept.columns]
             frames.append(
                 kept.select(
+                    pl.lit(network).alias("network"),
                     pl.lit(change).alias("change"),
                     pl.lit(at).alias("at"),
                     pl.lit(one.seed).alias("seed"),
@@ -85,13 +98,14 @@ def gathered(runs: Path) -> tuple[list[At], pl.DataFrame]:
 
 
 def stored(found: Iterable[At]) -> str:
-    """Comparisons as JSON: an infinite end of a difference is null, and `open` says which are."""
-    return json.dumps(finite_json([{"at": at} | one.to_json() for at, one in found]), indent=0, sort_keys=True) + "\n"
+    """Comparisons as JSON; an infinite end of a difference is null."""
+    tables = [{"network": network, "at": at} | one.to_json() for network, at, one in found]
+    return json.dumps(finite_json(tables), indent=0, sort_keys=True) + "\n"
 
 
 def restored(text: str) -> list[At]:
     """What `stored` wrote."""
-    return [(table["at"], _comparison(table)) for table in json.loads(text)]
+    return [(table["network"], table["at"], _comparison(table)) for table in json.loads(text)]
 
 
 def _comparison(table: dict[str, Any]) -> Comparison:
@@ -108,33 +122,38 @@ def _end(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
-def page(told: list[Effect]) -> str:
-    """The page's tables, a line for each change at each moment."""
+def page(found: list[At]) -> str:
+    """The page: of each kind of network two tables, and its figures."""
     lines = [
         "# Results: forks",
         "",
         "Written by `python studies/forks_page.py` from `studies/results/forks.json`; the forks are those of",
-        "`studies/forks.toml`. Parents: preset `quick` (a + b mod 59, 45 % of the pairs, λ = 1, one-layer",
-        "transformer), 8000 steps. Each fork stands beside its untouched twin (the parent itself, bit for bit).",
-        "Medians over parents, with 95 % intervals from parents drawn anew; with five parents such an interval spans",
-        "nearly all of them. How they are found: [](forks).",
-        "",
-        "## What became of measures",
-        "",
-        "| change | at | parents | fork and twin part after | test accuracy, fork | twin | Σw², fork | twin |",
-        "|---|---|---|---|---|---|---|---|",
+        "`studies/forks.toml` and `studies/forks-mlp.toml`. Task: a + b mod 59, 45 % of the pairs, AdamW, λ = 1. Each",
+        "fork stands beside its untouched twin, which is the parent itself, bit for bit. Medians over parents (one a",
+        "seed), with 95 % intervals from parents drawn anew; with five parents such an interval spans nearly all of",
+        "them. Differences are in steps, fork less twin. `> x`: the twin had the event and the fork not by its end, x",
+        "steps later. Only events that something is known of; *never* counts forks without an event that the twin had.",
+        "How it is found: [](forks).",
+    ]
+    for network, what in NETWORKS.items():
+        members = [(at, one) for folder, at, one in found if folder == network]
+        if members:
+            lines += ["", f"## {what[0].upper()}{what[1:]}", "", *_tables(effects(members)), ""]
+            lines += [f"![{name}](images/{name}.png)" for name in _groups(network, found)]
+    return "\n".join(lines) + "\n"
+
+
+def _tables(told: list[Effect]) -> list[str]:
+    lines = [
+        "| change | at | parents | part after | test accuracy | twin's | test loss | twin's | Σw² | twin's |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for effect in told:
         cells = [effect.change, MOMENTS[effect.at], str(len(effect.parents)), spelt(effect.parts, "steps")]
-        for name in ("test_accuracy", "weight_norm_sq"):
+        for name in ("test_accuracy", "test_loss", "weight_norm_sq"):
             cells += [spelt(side[name]) for side in (effect.fork_end, effect.twin_end)]
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
-        "",
-        "## What became of events",
-        "",
-        "Steps in the fork less steps in the twin. `> x`: the twin had the event and the fork not by its end, x steps",
-        "later. Only events that something is known of; *never* counts forks without an event that the twin had.",
         "",
         "| change | at | event | fork − twin | 95 % | later | earlier | same | never |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -143,15 +162,10 @@ def page(told: list[Effect]) -> str:
         for event in effect.events:
             if event.event in EVENTS and event.steps is not None:
                 counts = (event.later, event.earlier, event.same, event.never)
-                head = [
-                    effect.change,
-                    MOMENTS[effect.at],
-                    event.title,
-                    spelt(event.steps, "steps"),
-                    _interval(event.steps),
-                ]
-                lines.append(f"| {' | '.join([*head, *map(str, counts)])} |")
-    return "\n".join(lines) + "\n"
+                head = [effect.change, MOMENTS[effect.at], event.title]
+                told_of = [spelt(event.steps, "steps"), _interval(event.steps), *map(str, counts)]
+                lines.append(f"| {' | '.join([*head, *told_of])} |")
+    return lines
 
 
 EVENTS = ("generalised", "grokked", "gap-closed", "circuit-formation-ended", "cleanup-started", "cleanup-ended",
@@ -172,20 +186,27 @@ def _interval(median: Median) -> str:
     return " … ".join(ends)
 
 
+def _groups(network: str, found: list[At]) -> dict[str, list[tuple[str, str]]]:
+    """Figures by name: which changes at which moments each shows."""
+    there = list(dict.fromkeys((one.change, at) for folder, at, one in found if folder == network))
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for change, at in there:
+        kind = "decay" if change == "decay removed" else "data" if change.endswith("of the pairs") else "other"
+        groups.setdefault(f"forks-{network}-{kind}", []).append((change, at))
+    return groups
+
+
 def figures(found: list[At], curves: pl.DataFrame) -> dict[str, Any]:
     """Figures by their names: each change at its moments, test accuracy above Σw²."""
-    changes = dict.fromkeys(one.change for _, one in found)
-    decay = [("decay removed", at) for at in MOMENTS]
-    data = [(change, "cleanup-ended") for change in changes if change.endswith("of the pairs")]
-    rest = [(c, at) for at, c in dict.fromkeys((at, one.change) for at, one in found)]
-    rest = [key for key in rest if key not in decay and key not in data]
-    groups = {"forks-decay": decay, "forks-data": sorted(data), "forks-other": rest}
-    there = {(one.change, at) for at, one in found}
-    kept = {name: [key for key in keys if key in there] for name, keys in groups.items()}
-    return {name: _figure(keys, found, curves) for name, keys in kept.items() if keys}
+    made = {}
+    for network in NETWORKS:
+        part = curves.filter(pl.col("network") == network)
+        members = [(at, one) for folder, at, one in found if folder == network]
+        made |= {name: _figure(keys, members, part) for name, keys in _groups(network, found).items()}
+    return made
 
 
-def _figure(keys: list[tuple[str, str]], found: list[At], curves: pl.DataFrame) -> Any:
+def _figure(keys: list[tuple[str, str]], found: list[tuple[str, Comparison]], curves: pl.DataFrame) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.0 * len(keys) + 1.2, 5.6), layout="constrained")
@@ -231,7 +252,7 @@ def _events(ax: Any, members: list[Comparison]) -> None:
 def ordered(found: Iterable[At]) -> list[At]:
     """By change, moment and seed, so that the page does not depend on the order of folders."""
     moments = list(MOMENTS)
-    return sorted(found, key=lambda pair: (pair[1].change, moments.index(pair[0]), pair[1].seed))
+    return sorted(found, key=lambda one: (one[0], one[2].change, moments.index(one[1]), one[2].seed))
 
 
 def main() -> None:
@@ -249,8 +270,7 @@ def main() -> None:
     made = figures(found, curves)
     for name, figure in made.items():
         save(figure, IMAGES / f"{name}.png")
-    shown = "\n".join(f"\n![{name}](images/{name}.png)" for name in made)
-    PAGE.write_text(page(effects(found)) + shown + "\n", "utf-8")
+    PAGE.write_text(page(found), "utf-8")
 
 
 if __name__ == "__main__":

@@ -389,14 +389,16 @@ def test_the_command(command, root, parents, monkeypatch):
     assert (code, err) == (0, "")
     assert "optim.weight_decay=0, from step 20 to step 50" in out
     assert "the parent itself" in out
-    words = ("--at", "20", "--at", "30", "--optim.weight-decay", "0", "--runs", str(root), "--quiet")
+    words = ("--at", "20", "--optim.weight-decay", "0", "--runs", str(root), "--quiet")
     code, out, err = command("fork", name, batches, *words)
     assert code == 0
     assert "fork − twin, steps" in out
     code, out, err = command("fork", name, batches, *words, "--json")
     told = json.loads(out)
-    assert [effect["steps"] for effect in told["effects"]] == [[20, 20], [30, 30]]
-    assert len(told["forks"]) == 4
+    assert [effect["steps"] for effect in told["effects"]] == [[20, 20]]
+    assert [one["at"] for one in told["forks"]] == ["20", "20"]
+    code, out, err = command("ls", "--runs", str(root))
+    assert "fork at 20: modular" in out
     for wrong, message in (
         (("fork", "--at", "20"), "expected the folder or the name of a run"),
         (("fork", name, "--runs", str(root)), "expected --at with a step or an event"),

@@ -182,7 +182,9 @@ def _event_steps(events: list[Any]) -> dict[str, int | None]:
 
 
 def _what(spec: dict[str, Any]) -> str:
-    """The task and the architecture of a stored spec in a few words."""
+    """The task and the architecture of a stored spec in a few words, and where a fork begins."""
+    fork = spec.get("fork")
+    begins = f"fork at {fork.get('step', '?')}: " if isinstance(fork, dict) else ""
     parts = [part if isinstance(part := spec.get(kind), dict) else {} for kind in ("task", "model")]
     settings = [str(parts[0][key]) for key in ("operation", "p") if key in parts[0]]
-    return f"{' '.join([parts[0].get('name', '?'), *settings])} · {parts[1].get('name', '?')}"
+    return f"{begins}{' '.join([parts[0].get('name', '?'), *settings])} · {parts[1].get('name', '?')}"
