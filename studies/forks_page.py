@@ -134,6 +134,8 @@ def page(found: list[At]) -> str:
         "them. Differences are in steps, fork less twin. `> x`: the twin had the event and the fork not by its end, x",
         "steps later. Only events that something is known of; *never* counts forks without an event that the twin had.",
         "How it is found: [](forks).",
+        "",
+        (HERE / "forks_findings.md").read_text("utf-8").rstrip(),
     ]
     for network, what in NETWORKS.items():
         members = [(at, one) for folder, at, one in found if folder == network]
@@ -169,7 +171,7 @@ def _tables(told: list[Effect]) -> list[str]:
 
 
 EVENTS = ("generalised", "grokked", "gap-closed", "circuit-formation-ended", "cleanup-started", "cleanup-ended",
-          "anti-grokked", "collapsed")  # fmt: skip
+          "anti-grokked", "collapsed", "margin-positive")  # fmt: skip
 
 
 def spelt(median: Median, unit: str = "") -> str:
