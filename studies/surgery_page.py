@@ -1,7 +1,7 @@
 """Writes docs/surgery-results.md and its figures from the stored outcomes of surgeries.
 
 python studies/surgery_page.py               from studies/results/surgery-cost.json and surgery.json
-python studies/surgery_page.py --runs runs   takes those of tickets.toml and key-frequencies.toml anew from their forks
+python studies/surgery_page.py --runs runs   takes those of tickets.toml anew from their forks
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from latebloom.analysis import find_events
-from latebloom.analysis.events import SUSTAINED
 from latebloom.store import Run, open_run
 from latebloom.views.inks import drawn_in, inks, ramp
 from latebloom.views.study_figures import save
@@ -27,59 +26,40 @@ from latebloom.views.study_figures import save
 HERE = Path(__file__).parent
 RESULTS, COST = HERE / "results/surgery.json", HERE / "results/surgery-cost.json"
 PAGE, IMAGES = HERE.parent / "docs/surgery-results.md", HERE.parent / "docs/images"
-PLANS = {name: tomllib.loads((HERE / f"{name}.toml").read_text("utf-8")) for name in ("tickets", "key-frequencies")}
+PLAN = tomllib.loads((HERE / "tickets.toml").read_text("utf-8"))
 GRID = 20
 """Steps between the points of a curve: those of the log."""
-BACK = 0.95
-"""Test accuracy from which on a network is said to be back, in as many log rows in a row as for events."""
 WHOLE = "the whole network (twin)"
 
 Row = dict[str, Any]
 
 
 def gather(runs: Path) -> list[Row]:
-    """A row for each fork of the plans, and one for each parent as the twin of the tickets."""
-    names = {change["name"]: plan for plan, table in PLANS.items() for change in table["change"]}
+    """A row for each fork of the plan that is done, and one for each parent as its twin."""
+    names = [change["name"] for change in PLAN["change"]]
     rows, parents = [], {}
     for folder in sorted((runs / "forks").iterdir()):
         fork = open_run(folder)
         facts = fork.provenance.get("fork", {})
-        if facts.get("change") not in names or fork.state != "done":
-            continue
-        parent = parents.setdefault(facts["parent"]["run"], open_run(runs / facts["parent"]["folder"]))
-        first, last = fork.spec["fork"]["step"], fork.spec["steps"]
-        at = facts["event"] or str(first)
-        rows.append(
-            {"plan": names[facts["change"]], "change": facts["change"], "at": at} | told(fork, parent, first, last)
-        )
-    for parent in parents.values():
-        last = PLANS["tickets"]["steps"]
-        rows.append({"plan": "tickets", "change": WHOLE, "at": "0"} | told(parent, parent, 0, last))
-    return rows
+        if facts.get("change") in names and fork.state == "done":
+            parent = parents.setdefault(facts["parent"]["run"], open_run(runs / facts["parent"]["folder"]))
+            rows.append({"change": facts["change"]} | told(fork, parent))
+    return rows + [{"change": WHOLE} | told(parent, parent) for parent in parents.values()]
 
 
-def told(run: Run, twin: Run, first: int, last: int) -> Row:
-    """What a run shows from one step to another, beside its twin."""
-    frames = [r.scalars.sort("step").filter(pl.col("step") <= last) for r in (run, twin)]
-    ours, theirs = (frame.filter(pl.col("step") >= first) for frame in frames)
-    events = [{e.name: e.found.step for e in find_events(frame)} for frame in frames]
-    keys = [keys_at(r, last) for r in (run, twin)]
-    after = ours.row(0, named=True)
-    curve = ours.filter((pl.col("step") % GRID == 0) | (pl.col("step") == first))
+def told(run: Run, twin: Run) -> Row:
+    """What a run shows up to the plan's last step."""
+    last = PLAN["steps"]
+    frame = run.scalars.sort("step").filter(pl.col("step") <= last)
+    events = {event.name: event.found.step for event in find_events(frame)}
+    curve = frame.filter(pl.col("step") % GRID == 0)
     return {
         "seed": run.spec["seeds"]["init"],
-        "first": first,
-        "last": last,
-        "memorised": [e["memorised"] for e in events],
-        "generalised": [e["generalised"] for e in events],
-        "before": theirs.row(0, named=True)["test_accuracy"],
-        "after": after["test_accuracy"],
-        "train_after": after["train_accuracy"],
-        "test_loss": [theirs.row(0, named=True)["test_loss"], after["test_loss"]],
-        "norm": after["weight_norm_sq"],
-        "back": back(ours, first),
-        "end": [float(frame["test_accuracy"][-1]) for frame in (ours, theirs)],
-        "keys": keys,
+        "memorised": events["memorised"],
+        "generalised": events["generalised"],
+        "norm": frame["weight_norm_sq"][0],
+        "end": float(frame["test_accuracy"][-1]),
+        "keys": [keys_at(one, last) for one in (run, twin)],
         "curve": [curve["step"].to_list(), [round(x, 4) for x in curve["test_accuracy"]]],
     }
 
@@ -88,17 +68,6 @@ def keys_at(run: Run, step: int) -> list[int]:
     """The key frequencies of the log row nearest to a step."""
     table = run.arrays["key_frequencies"].dropna("step").sel(step=step, method="nearest")
     return [int(k) for k in table.frequency.values[table.values > 0]]
-
-
-def back(frame: pl.DataFrame, first: int) -> int | None:
-    """Steps after the surgery until test accuracy is high for good; None where it is not by the end."""
-    run = 0
-    for step, accuracy in frame.select("step", "test_accuracy").iter_rows():
-        run = run + 1 if accuracy >= BACK else 0
-        if run == SUSTAINED:
-            place = frame["step"].to_list().index(step)
-            return frame["step"][place - SUSTAINED + 1] - first
-    return None
 
 
 def middle(values: Iterable[float | None], digits: int = 0) -> str:
@@ -120,60 +89,37 @@ def overlap(keys: Sequence[Sequence[int]]) -> float | None:
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else None
 
 
-def groups(rows: list[Row], plan: str) -> dict[tuple[str, str], list[Row]]:
-    """Rows by moment and change, in the plan's order."""
-    table = PLANS[plan]
-    moments = [str(at) for at in table["at"]]
-    changes = [change["name"] for change in table["change"]]
-    found: dict[tuple[str, str], list[Row]] = {}
-    for at in moments:
-        for change in [WHOLE, *changes]:
-            members = sorted((r for r in rows if (r["at"], r["change"]) == (at, change)), key=lambda r: r["seed"])
-            if members:
-                found[at, change] = members
-    return found
+def groups(rows: list[Row]) -> dict[str, list[Row]]:
+    """Rows by change, in the plan's order."""
+    names = [WHOLE, *(change["name"] for change in PLAN["change"])]
+    found = {name: sorted((r for r in rows if r["change"] == name), key=lambda r: r["seed"]) for name in names}
+    return {name: members for name, members in found.items() if members}
+
+
+def then(row: Row) -> float | None:
+    """Test accuracy at the step of memorising; None where it has not memorised."""
+    step, curve = row["memorised"], row["curve"]
+    return None if step is None else float(np.interp(step, *curve))
 
 
 def tickets_table(rows: list[Row]) -> list[str]:
     """Tickets and their controls beside the whole network."""
     lines = [
-        "| network | seeds | Σw² at step 0 | memorised | generalised | delay | same frequencies |",
-        "|---" * 7 + "|",
+        "| network | seeds | Σw² at step 0 | memorised | generalised | test accuracy at memorising | at the end | "
+        "same frequencies |",
+        "|---" * 8 + "|",
     ]
-    for (_, change), members in groups(rows, "tickets").items():
-        delays = [None if None in (a := (r["generalised"][0], r["memorised"][0])) else a[0] - a[1] for r in members]
+    for change, members in groups(rows).items():
         cells = [
             ", ".join(str(r["seed"]) for r in members),
             middle((r["norm"] for r in members), 1),
-            middle(r["memorised"][0] for r in members),
-            middle(r["generalised"][0] for r in members),
-            middle(delays),
+            middle(r["memorised"] for r in members),
+            middle(r["generalised"] for r in members),
+            middle((then(r) for r in members), 2),
+            middle((r["end"] for r in members), 2),
             middle((overlap(r["keys"]) for r in members), 2),
         ]
         lines.append(f"| {change} | {' | '.join(cells)} |")
-    return lines
-
-
-def keys_table(rows: list[Row]) -> list[str]:
-    """What is lost at each moment, and when it is back."""
-    lines = [
-        "| moment | step | what is removed | test accuracy before → after | training accuracy after | "
-        "steps until back | fork − twin, generalised | same frequencies |",
-        "|---" * 8 + "|",
-    ]
-    for (at, change), members in groups(rows, "key-frequencies").items():
-        moved = [None if None in r["generalised"] else r["generalised"][0] - r["generalised"][1] for r in members]
-        cells = [
-            at,
-            middle(r["first"] for r in members),
-            change,
-            f"{middle((r['before'] for r in members), 2)} → {middle((r['after'] for r in members), 2)}",
-            middle((r["train_after"] for r in members), 2),
-            middle(r["back"] for r in members),
-            middle(moved),
-            middle((overlap(r["keys"]) for r in members), 2),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -252,47 +198,23 @@ def cost_figure(rows: list[Row]) -> Figure:
     return figure
 
 
-def curves(ax: Any, named: Sequence[tuple[str, list[Row]]], colours: Any, since: bool) -> None:
+def tickets_figure(rows: list[Row]) -> Figure:
     """Median over seeds of test accuracy, with the range as a band."""
-    for (label, members), colour in zip(named, ramp(colours, len(named)), strict=True):
-        base = [r["first"] if since else 0 for r in members]
-        grid = np.arange(0, min(r["last"] - b for r, b in zip(members, base, strict=True)) + 1, GRID)
-        lines = [
-            np.interp(grid, np.array(r["curve"][0]) - b, r["curve"][1]) for r, b in zip(members, base, strict=True)
-        ]
-        ax.plot(grid, np.median(lines, 0), color=colour, label=label, linewidth=1.8)
-        ax.fill_between(grid, np.min(lines, 0), np.max(lines, 0), color=colour, alpha=0.12, linewidth=0)
-    ax.set_ylim(-0.02, 1.04)
-
-
-def figures(rows: list[Row]) -> None:
-    """Curves of tickets, and of networks that have lost frequencies."""
-    colours = inks(False)
-    with drawn_in(colours):
-        figure = Figure(figsize=(7.6, 4.2), layout="constrained")
-        ax = figure.subplots()
-        curves(
-            ax, [(change, members) for (_, change), members in groups(rows, "tickets").items()], colours, since=False
-        )
-        ax.set(xlabel="steps", ylabel="test accuracy", title="Tickets and their controls: median and range over seeds")
-        ax.legend(fontsize=8)
-        save(figure, IMAGES / "surgery-tickets.png")
-        if not groups(rows, "key-frequencies"):
-            return
-        moments = [str(at) for at in PLANS["key-frequencies"]["at"]]
-        figure = Figure(figsize=(9.6, 2.9), layout="constrained")
-        for ax, at in zip(figure.subplots(1, len(moments), sharey=True), moments, strict=True):
-            found = [(change, m) for (moment, change), m in groups(rows, "key-frequencies").items() if moment == at]
-            curves(ax, found, colours, since=True)
-            ax.set(title=at, xlabel="steps after the surgery")
-            if at == moments[0]:
-                ax.set_ylabel("test accuracy")
-                ax.legend(fontsize=7)
-        save(figure, IMAGES / "surgery-keys.png")
+    named = groups(rows)
+    figure = Figure(figsize=(7.6, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for (label, members), colour in zip(named.items(), ramp(inks(False), len(named)), strict=True):
+        steps, lines = members[0]["curve"][0], [r["curve"][1] for r in members]
+        ax.plot(steps, np.median(lines, 0), color=colour, label=label, linewidth=1.8)
+        ax.fill_between(steps, np.min(lines, 0), np.max(lines, 0), color=colour, alpha=0.12, linewidth=0)
+    ax.set(ylim=(-0.02, 1.04), xlabel="steps", ylabel="test accuracy")
+    ax.set_title("Tickets and their controls: median and range over seeds")
+    ax.legend(fontsize=8)
+    return figure
 
 
 def main() -> None:
-    """Outcomes, then page and figures."""
+    """Outcomes, then figures and page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path)
     runs = parser.parse_args().runs
@@ -300,19 +222,18 @@ def main() -> None:
         RESULTS.write_text(json.dumps(gather(runs), separators=(",", ":")), "utf-8")
     with drawn_in(inks(False)):
         save(cost_figure(json.loads(COST.read_text("utf-8"))), IMAGES / "surgery-cost.png")
-    if RESULTS.is_file():
-        figures(json.loads(RESULTS.read_text("utf-8")))
+        save(tickets_figure(json.loads(RESULTS.read_text("utf-8"))), IMAGES / "surgery-tickets.png")
     PAGE.write_text(page(), "utf-8")
 
 
 def page() -> str:
     """The page's text, from the stored outcomes."""
-    cost = json.loads(COST.read_text("utf-8"))
-    rows = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else []
     text = (HERE / "surgery_page.md").read_text("utf-8")
+    cost, rows = (json.loads(file.read_text("utf-8")) for file in (COST, RESULTS))
     words = cost_words(cost) | {
-        name: "\n".join(table)
-        for name, table in (("COST", cost_table(cost)), ("TICKETS", tickets_table(rows)), ("KEYS", keys_table(rows)))
+        "STEPS": f"{PLAN['steps']:,}",
+        "COST": "\n".join(cost_table(cost)),
+        "TICKETS": "\n".join(tickets_table(rows)),
     }
     for name, said in words.items():
         text = text.replace(f"{{{name}}}", said)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from latebloom.analysis.surgery import surgery_of
+from latebloom.forks import surgery_named
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,8 +49,5 @@ def test_the_surgeries_that_are_asked_for_exist(made):
     cost = module_of("surgery_cost")
     for table in cost.SURGERIES.values():
         assert not table or surgery_of(table)
-    for plan in made.PLANS.values():
-        for change in plan["change"]:
-            name, _, rest = change["surgery"].partition(":")
-            words = dict(word.split("=") for word in rest.split(",") if word)
-            assert surgery_of({"name": name} | words)
+    for change in made.PLAN["change"]:
+        assert surgery_of(surgery_named(change["surgery"]))
