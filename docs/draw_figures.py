@@ -127,7 +127,7 @@ def subjects(kind: Kind, root: Path) -> list[Any]:
 
 def entry(kind: Kind) -> str:
     """A figure's part of the page."""
-    what = {"run": "RUN", "runs": "FORK TWIN" if kind.name == "fork" else "RUN RUN …", "study": "STUDY"}[kind.of]
+    what = {"run": "RUN", "runs": "FORK [TWIN]" if kind.name == "fork" else "RUN RUN …", "study": "STUDY"}[kind.of]
     command = " ".join(filter(None, ["latebloom figure", kind.name, what, WORDS.get(kind.name, ""), "-o FILE"]))
     options = " ".join(f"`--{option}`" for option in kind.options)
     lines = [f"## {kind.name}", "", f"{kind.about}. Needs {kind.needs}.", "", f"`{command}`"]

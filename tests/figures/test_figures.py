@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,10 +252,16 @@ def compare(figure, runs):
         latebloom.figures.compare(*runs, measure="nothing")
 
 
+FACTS = ("id", "folder", "spec", "summary", "scalars", "arrays", "events")
+
+
 def fork(figure, runs):
     changed, twin = (latebloom.open(run.folder) for run in runs)
     with pytest.raises(LatebloomError, match="fork is of a fork and its twin, got 1"):
         latebloom.figures.fork(changed)
+    provenance = {"fork": {"change": "x", "twin": {"folder": f"{twin.folder.parent.name}/{twin.id}"}}}
+    alone = SimpleNamespace(**{n: getattr(runs[0], n) for n in FACTS}, provenance=provenance)
+    assert latebloom.figures.fork(alone).panels[0].parts[1].y.tolist() == figure.panels[0].parts[1].y.tolist()
     with pytest.raises(LatebloomError, match="fork needs a fork first"):
         latebloom.figures.fork(twin, changed)
 

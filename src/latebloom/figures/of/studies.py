@@ -17,6 +17,7 @@ from latebloom.figures.reading import Log, NoFigureError, steps_axis, unit_of
 from latebloom.figures.registry import figure
 from latebloom.figures.spec import Axis, Figure, Key, Line, Mark, Panel, Scale, Text, Tile
 from latebloom.measures import RECORDS
+from latebloom.store import open_run
 from latebloom.views.figures import title_of
 from latebloom.views.study_text import MARKS, cell_text
 
@@ -240,6 +241,8 @@ FORKED = (
 @figure(needs="a fork and its twin (`latebloom fork` names both)", of="runs")
 def fork(*runs: Run, scale: Scale = "linear") -> Figure:
     """A fork beside its untouched twin: accuracy, losses and Σw², and the steps at which they part."""
+    if len(runs) == 1:
+        runs = (*runs, *_twin(runs[0]))
     if len(runs) != 2:
         raise NoFigureError(f"fork is of a fork and its twin, got {len(runs)} runs: name both, the fork first")
     changed, twin = runs
@@ -264,3 +267,11 @@ def fork(*runs: Run, scale: Scale = "linear") -> Figure:
     mark = Mark(f"Fork: {found.change or 'nothing changed'}", found.step, found.step, found.step)
     title = f"Fork and twin · {logs[1].title.partition(' · ')[0]} · {changed.id}"
     return Figure("fork", title, tuple(panels), note, marks=(mark,))
+
+
+def _twin(changed: Run) -> list[Run]:
+    """The twin that a fork's provenance names, where it still lies beside it."""
+    facts = changed.provenance.get("fork")
+    named = (facts.get("twin") or {}).get("folder") if isinstance(facts, Mapping) else None
+    folder = changed.folder.resolve().parent.parent / str(named)
+    return [open_run(folder)] if named and (folder / "spec.json").is_file() else []
