@@ -166,7 +166,11 @@ class Panels {
     const image = (canvas.image ??= context.createImageData(order, order));
     const cells = new Uint32Array(image.data.buffer);
     const factor = high > low ? 255 / (high - low) : 0;
-    for (let i = 0; i < values.length; i++) cells[i] = lut[(values[i] - low) * factor] ?? lut[Math.max(0, Math.min(255, Math.round((values[i] - low) * factor))) || 0];
+    for (let i = 0; i < values.length; i++) {
+      const place = (values[i] - low) * factor;
+      // a whole number: any other is looked up as a name, which took nearly all of a repaint; what is no number is lowest
+      cells[i] = lut[place > 0 ? (place < 255 ? (place + 0.5) | 0 : 255) : 0];
+    }
     context.putImageData(image, 0, 0);
   }
 
@@ -192,6 +196,7 @@ class Panels {
 
   paintCircles({ shape, values }, at) {
     const [frequencies, order] = shape;
+    const colours = wheel(order);
     const { low, high } = this.greatest.circles;
     const reach = Math.max(Math.abs(low), Math.abs(high)) || 1;
     for (let f = 0; f < frequencies; f++) {
@@ -204,7 +209,7 @@ class Panels {
       for (let a = 0; a < order; a++) {
         const x = size / 2 + (values[2 * (f * order + a)] / reach) * (size / 2 - 10);
         const y = size / 2 - (values[2 * (f * order + a) + 1] / reach) * (size / 2 - 10);
-        context.fillStyle = hue((k * a) % order, order);
+        context.fillStyle = colours[(k * a) % order];
         context.fillRect(x - 3, y - 3, 6, 6);
       }
     }
@@ -298,9 +303,10 @@ function neuronGrid(section, sizes, choose) {
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
     const ranks = new Map(sizes.keys.map((k, i) => [k, i]));
+    const colours = wheel(Math.max(sizes.keys.length, 1));
     for (let i = 0; i < n; i++) {
       context.globalAlpha = Number.isFinite(fve[i]) ? 0.15 + 0.85 * fve[i] ** 2 : 0.08;
-      context.fillStyle = ranks.has(best[i]) ? hue(ranks.get(best[i]), Math.max(sizes.keys.length, 1)) : "#8a929c";
+      context.fillStyle = ranks.has(best[i]) ? colours[ranks.get(best[i])] : "#8a929c";
       context.fillRect((i % COLUMNS) * cell, Math.floor(i / COLUMNS) * cell, cell - 1, cell - 1);
     }
     context.globalAlpha = 1;
@@ -309,6 +315,14 @@ function neuronGrid(section, sizes, choose) {
 }
 
 const hue = (i, n) => `oklch(${isDark() ? 0.76 : 0.6} 0.14 ${(360 * i) / n})`;
+
+// All colours of a circle of n, made once for each theme: to ask for the theme at every point took most of a repaint.
+const wheels = new Map();
+function wheel(n) {
+  const key = `${isDark()} ${n}`;
+  if (!wheels.has(key)) wheels.set(key, Array.from({ length: n }, (_, i) => hue(i, n)));
+  return wheels.get(key);
+}
 
 const union = (a, b) => ({ low: Math.min(a.low, b.low), high: Math.max(a.high, b.high) });
 
