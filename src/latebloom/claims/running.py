@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latebloom.claims.claim import Claim, Judgement
@@ -63,6 +63,8 @@ def repeat(
         results[name] = collect(runs / plan.file.name, wanted(name), study_text(name))
         write_part(results[name], place / "studies" / name)
     judgement = judge(claim, results)
+    if quick:  # what is to be learnt was written for the whole study
+        claim = replace(claim, discussion={})
     return Repeated(judgement, results, publish(claim, judgement, results, place))
 
 
