@@ -142,6 +142,8 @@ def test_open_a_neuron_and_share_the_address(user: Callable[..., User], root: Pa
     one = user()
     one.go(f"/run/pair/{folder}?step=40&neuron=3")
     one.wait("document.querySelector('#neuron .legend').textContent.includes('step 40')")
+    # the scale of a map is that of all checkpoints, so it may still change until they are here
+    one.wait("document.querySelector('#inside-said').textContent === ''")
     third = one.pixels("#neuron .tile canvas")
     one.page.fill("[name=neuron]", "5")
     one.wait("new URLSearchParams(location.search).get('neuron') === '5'")
