@@ -142,7 +142,10 @@ def test_a_base_file_lies_beside_the_study(tmp_path):
             ["got -1.0 (in 2 cells, all with optim.lr = -1.0)"],
         ),
         ("base = 'quick'\n[axes]\nsteps.x = [5, 6]", ["expected a table at steps, got the value 2800 (in 2 cells)"]),
-        ("base = 'quick'\n[axes]\nloss.name = ['mse', 'x']\noptim.lr = [1]", ["got 'x' (loss.name = x, optim.lr = 1)"]),
+        (
+            "base = 'quick'\n[axes]\nloss.name = ['mse', 'x']\noptim.lr = [1]",
+            ["no such loss 'x'", "module:function (loss.name = x, optim.lr = 1)"],
+        ),
         (
             "base = 'quick'\n[axes]\nsources.x = [1, 2]",
             ["axes: the same run as with sources.x = 1: an axis changes nothing"],

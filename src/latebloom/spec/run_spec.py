@@ -157,7 +157,7 @@ def _loss(name: Any) -> Any:
     told = (
         f"no such loss {name!r}{suggestion(name, known)}" if isinstance(name, str) else f"expected a name, got {name!r}"
     )
-    raise ValueError(f"{told} (known: {', '.join(known)}; your own: file.py:function or module:function)")
+    raise ValueError(f"{told}; your own: file.py:function or module:function")
 
 
 class Loss(Part):
