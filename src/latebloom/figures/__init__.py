@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latebloom.figures.registry import kinds
     from latebloom.figures.spec import Figure
 
 __all__ = ["Figure", "kinds"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latebloom.figures.spec import Theme
+from latebloom.views.inks import STATE_COLOURS
 
 DASHES: dict[str, tuple[float, ...]] = {
     "train": (8, 5),
@@ -56,20 +57,7 @@ class Look:
         return blend((self.inks["paper"], self.ink(role)), 0.38)
 
 
-# Okabe and Ito's palette. Greys are for runs that learnt nothing or tell nothing. The same on both grounds.
-STATES = {
-    "comprehension": "#009e73",
-    "grokking": "#56b4e9",
-    "partial": "#f0e442",
-    "memorisation": "#e69f00",
-    "anti-grokking": "#d55e00",
-    "collapse": "#cc79a7",
-    "stuck-plateau": "#c9b8a8",
-    "confusion": "#8f9499",
-    "diverged": "#9b8bd0",
-    "unclear": "#d9dce0",
-}
-TILES = {f"state-{name}": colour for name, colour in STATES.items()}
+TILES = {f"state-{name}": colour for name, colour in STATE_COLOURS.items()}
 
 LIGHT = Look(
     TILES
