@@ -11,7 +11,7 @@ from latebloom.claims.evidence import Number
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from latebloom.claims.results import Results
+    from latebloom.claims.results import Examination, Results
 
 Verdict = Literal["supported", "refuted", "mixed", "open"]
 LEAST_SEEDS = 5
@@ -84,6 +84,8 @@ class Claim:
         published: the set-up as published.
         departures: where ours differs from it, and why.
         reads: the studies, and of each the scalars and arrays that the rule and the figures read.
+        examines: of its studies, what is taken from every finished run's checkpoints; the numbers stand in the results'
+            `examined`.
         rule: what decides, in words; written before results were looked at.
         judge: the same rule as a function.
         figures: by file name.
@@ -100,6 +102,7 @@ class Claim:
     published: str
     departures: str = ""
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    examines: Mapping[str, Examination] = field(default_factory=dict)
     rule: str = ""
     judge: Callable[[Results], Judgement] | None = None
     figures: Callable[[Results], dict[str, Drawn]] | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latebloom.claims.claim import LEAST_SEEDS, Claim, Judgement
-from latebloom.claims.results import Results, read_part
+from latebloom.claims.results import EXAMINED, Results, read_part
 from latebloom.errors import LatebloomError
 
 STORED = {"verdict", "observation", "interpretation", "numbers", "notes", "seeds", "minutes"}
@@ -41,7 +41,7 @@ def stored_results(claim: Claim, folder: Path) -> Results:
     results: Results = {}
     for name in claim.reads:
         part = read_part(folder / "studies" / name)
-        if part is None:
+        if part is None or (name in claim.examines and not part.examined.height):
             raise LatebloomError(
                 f"{claim.id}: {folder} has no results of the study {name}; `latebloom claims run {claim.id}` trains it"
             )
@@ -51,7 +51,8 @@ def stored_results(claim: Claim, folder: Path) -> Results:
 
 def has_results(claim: Claim, folder: Path) -> bool:
     """Whether results of all of the claim's studies are stored."""
-    return bool(claim.reads) and all((folder / "studies" / name / "runs.parquet").is_file() for name in claim.reads)
+    asked = [(name, "runs.parquet") for name in claim.reads] + [(name, EXAMINED) for name in claim.examines]
+    return bool(claim.reads) and all((folder / "studies" / name / file).is_file() for name, file in asked)
 
 
 def minutes(results: Results) -> float:

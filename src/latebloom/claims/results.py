@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,15 @@ from latebloom.store import open_study
 if TYPE_CHECKING:
     import xarray
 
-    from latebloom.store import Run
+    from latebloom.store import Run, Study
 
 ALWAYS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+EXAMINED = "examined.parquet"
 VERSIONS = ("latebloom", "python", "torch", "numpy", "platform", "processor", "threads", "git")
+
+
+Examination = Callable[["Run"], Mapping[str, float]]
+"""Numbers by name from one finished run: what is taken from its checkpoints, and is not in its log."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,13 @@ class Part:
         curves: a row a run and log step: `run`, `step`, then scalars, and arrays as `name[label]` or
             `name[label,label]`; null where a measure was not taken.
         facts: versions and machine that the runs were made with, and the study's file.
+        examined: a row a run: `run`, then the numbers of the claims' examinations; empty where no claim has any.
     """
 
     runs: pl.DataFrame
     curves: pl.DataFrame
     facts: dict[str, Any]
+    examined: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def seeds(self) -> int:
@@ -51,7 +58,9 @@ class Part:
         for name, value in settings.items():
             asked = json.dumps(value) if isinstance(value, list) else value
             runs = runs.filter(pl.col(name.replace("_", ".", 1)) == asked)
-        return Part(runs, self.curves.filter(self.curves["run"].is_in(runs["run"].to_list())), self.facts)
+        kept = runs["run"].to_list()
+        examined = self.examined.filter(pl.col("run").is_in(kept)) if self.examined.height else self.examined
+        return Part(runs, self.curves.filter(self.curves["run"].is_in(kept)), self.facts, examined)
 
     def each(self) -> list[tuple[dict[str, Any], pl.DataFrame]]:
         """Every run's row with its curve, ascending in steps."""
@@ -63,16 +72,17 @@ Results = dict[str, Part]
 """By the study's name."""
 
 
-def collect(folder: Path, wanted: Iterable[str], text: str) -> Part:
+def collect(folder: Path, wanted: Iterable[str], text: str, examinations: Iterable[Examination] = ()) -> Part:
     """Reads a trained study.
 
     Args:
         folder: the study's.
         wanted: scalars and arrays beside `ALWAYS`.
         text: of the study's file.
+        examinations: what is taken from each run's checkpoints.
 
     Raises:
-        LatebloomError: no run has ended.
+        LatebloomError: no run has ended, or one cannot be examined.
     """
     study = open_study(folder)
     runs = outcomes(study)
@@ -86,7 +96,17 @@ def collect(folder: Path, wanted: Iterable[str], text: str) -> Part:
         "made": {name: made.get(name) for name in VERSIONS},
         "file": text,
     }
-    return Part(runs, pl.concat(curves, how="diagonal_relaxed"), facts)
+    return Part(runs, pl.concat(curves, how="diagonal_relaxed"), facts, _examined(study, runs, list(examinations)))
+
+
+def _examined(study: Study, runs: pl.DataFrame, examinations: list[Examination]) -> pl.DataFrame:
+    if not examinations:
+        return pl.DataFrame()
+    rows = [{"run": run} for run in runs["run"].to_list()]
+    for row in rows:
+        for examine in examinations:
+            row |= {name: float(value) for name, value in examine(study.run(row["run"])).items()}
+    return pl.DataFrame(rows, infer_schema_length=None).fill_nan(None)
 
 
 def _curve(run: Run, names: tuple[str, ...]) -> pl.DataFrame:
@@ -121,6 +141,8 @@ def write_part(part: Part, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         part.runs.write_parquet(folder / "runs.parquet", compression="zstd", compression_level=19)
         part.curves.write_parquet(folder / "curves.parquet", compression="zstd", compression_level=19)
+        if part.examined.height:
+            part.examined.write_parquet(folder / EXAMINED, compression="zstd", compression_level=19)
         (folder / "study.toml").write_text(part.facts["file"], "utf-8")
         facts = {name: value for name, value in part.facts.items() if name != "file"}
         (folder / "made.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -139,6 +161,8 @@ def read_part(folder: Path) -> Part | None:
     try:
         facts = json.loads((folder / "made.json").read_text("utf-8"))
         facts["file"] = (folder / "study.toml").read_text("utf-8")
-        return Part(pl.read_parquet(folder / "runs.parquet"), pl.read_parquet(folder / "curves.parquet"), facts)
+        examined = pl.read_parquet(folder / EXAMINED) if (folder / EXAMINED).is_file() else pl.DataFrame()
+        runs, curves = (pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "curves"))
+        return Part(runs, curves, facts, examined)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise LatebloomError(f"{folder} cannot be read: {error}; run the claim again, which writes it anew") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from latebloom.claims.claim import Claim, Judgement
 from latebloom.claims.judging import judge
 from latebloom.claims.ledger import CLAIMS
-from latebloom.claims.results import Results, collect, write_part
+from latebloom.claims.results import Examination, Results, collect, write_part
 from latebloom.claims.studies import plan_of_study, study_text
 from latebloom.claims.writing import ledger_text, publish
 from latebloom.errors import LatebloomError
@@ -60,7 +60,7 @@ def repeat(
         changes = (claim.quick or {}).get(name, {}) if quick else None
         plan = plan_of_study(name, seeds, changes)
         train(plan)
-        results[name] = collect(runs / plan.file.name, wanted(name), study_text(name))
+        results[name] = collect(runs / plan.file.name, wanted(name), study_text(name), examinations(name))
         write_part(results[name], place / "studies" / name)
     judgement = judge(claim, results)
     if quick:  # what is to be learnt was written for the whole study
@@ -71,6 +71,11 @@ def repeat(
 def wanted(study: str) -> list[str]:
     """Every scalar and array that some claim reads of a study."""
     return list(dict.fromkeys(name for claim in CLAIMS for name in claim.reads.get(study, ())))
+
+
+def examinations(study: str) -> list[Examination]:
+    """What the claims take from the checkpoints of a study's runs."""
+    return list(dict.fromkeys(claim.examines[study] for claim in CLAIMS if study in claim.examines))
 
 
 def write_ledger(folder: Path) -> Path:

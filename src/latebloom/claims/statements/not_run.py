@@ -21,16 +21,6 @@ NOT_RUN = (
         "never grok: some thirty runs with curvature, several hours of one core.",
     ),
     Claim(
-        "C2",
-        "the network computes by Fourier multiplication",
-        "The trained network uses the Fourier multiplication algorithm: four lines of evidence.",
-        NANDA,
-        MAINLINE,
-        open_because="It takes `latebloom analyse` of five seeds of the mainline, and of controls without decay. Seed "
-        "0 is "
-        "in the lab log: all its criteria hold.",
-    ),
-    Claim(
         "C4",
         "grokking occurs in other architectures, primes and fractions, and not with much data",
         "Grokking occurs for other architectures, primes and data fractions, and does not where much data is given.",
