@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import polars as pl
@@ -220,9 +222,72 @@ def test_a_surgery_is_done_at_the_step_and_training_goes_on(root, parents):
     assert prepare(Asked((run,), ("20",), (again,), 10), root)[0].spec == one.ready.spec
 
 
+OWN = Path(__file__).parents[2] / "examples" / "own_surgery.py"
+
+
+def test_a_surgery_of_ones_own(root, parents, tmp_path):
+    file = tmp_path / "mine.py"
+    # a field without a value is one that TOML cannot say
+    file.write_text(OWN.read_text("utf-8").replace("= 0.1\n", "= 0.1\n    unused: str | None = None\n"), "utf-8")
+    run = parent(root, parents)
+    change = Change(surgery=surgery_named(f"{file}:Shake:share=0.5"))
+    fork, _ = forked(root, run, "20", change, 10)
+    assert fork.spec["fork"]["source"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (fork.folder / "surgery-mine.py").read_bytes() == file.read_bytes()
+    assert tomllib.loads((fork.folder / "spec.toml").read_text("utf-8"))["fork"]["surgery"]["share"] == 0.5
+    for name, tensor in run.params(20).items():
+        noise = (fork.params(20)[name] - tensor) / tensor.std(correction=0)
+        if tensor.numel() > 60:
+            assert noise.std().item() == pytest.approx(0.5, rel=0.25), name
+    # what it gave is stored: the fork and a fork of it need the file no more
+    file.unlink()
+    again, _ = forked(root, fork, "25", Change())
+    assert all(torch.equal(again.params(30)[name], tensor) for name, tensor in fork.params(30).items())
+
+
+SPOILT = {
+    "raises": ("shaken = {}", "raise RuntimeError('no noise')", "failed: RuntimeError: no noise"),
+    "another shape": ("return shaken", "return shaken | {'embed.W_E': params['embed.W_E'][1:]}", "expected embed.W_E"),
+    "a tensor less": ("return shaken", "return {'embed.W_E': params['embed.W_E']}", r"got none"),
+    "a tensor more": ("return shaken", "return shaken | {'x': params['embed.W_E']}", "expected x to be no such tensor"),
+    "no tensors": ("return shaken", "return None", "failed: AttributeError"),
+    "no number": ("self.share *", "float('nan') *", "expected finite numbers"),
+    "no surgery": ("def apply", "def cut", r"surgery.name: expected a class with apply\(params, patient\)"),
+    "no such class": ("class Shake", "class Shaken", "did you mean Shaken"),
+    "does not load": ("from __future__", "import no_such_module_at_all", "could not be loaded: ModuleNotFoundError"),
+}
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+def test_a_faulty_surgery_of_ones_own_gives_one_message(root, parents, tmp_path, fault):
+    old, new, message = SPOILT[fault]
+    text = OWN.read_text("utf-8")
+    assert old in text
+    text = new if fault == "does not load" else text.replace(old, new)
+    (tmp_path / "mine.py").write_text(text, "utf-8")
+    change = Change(surgery=surgery_named(f"{tmp_path / 'mine.py'}:Shake"))
+    with pytest.raises(LatebloomError, match=message):
+        prepare(Asked((parent(root, parents),), ("20",), (change,), 10), root)
+    assert not list(root.glob("forks/*"))
+
+
+def test_a_surgery_of_ones_own_cannot_change_the_parents_weights_in_place(root, parents, tmp_path):
+    text = OWN.read_text("utf-8").replace("shaken = {}", "shaken = {}; [w.zero_() for w in patient.params.values()]")
+    (tmp_path / "mine.py").write_text(text, "utf-8")
+    run = parent(root, parents)
+    changes = (Change(surgery=surgery_named(f"{tmp_path / 'mine.py'}:Shake")), changed(optim__lr=0.1))
+    _, second = run_forks(prepare(Asked((run,), ("20",), changes, 10), root), root)
+    start = open_run(second.folder).params(20)
+    assert all(torch.equal(start[name], tensor) for name, tensor in run.params(20).items())
+
+
 def test_a_surgery_in_words():
     told = surgery_named("remove-frequencies:frequencies=[1, 3],where=readout,control=true")
     assert told == {"name": "remove-frequencies", "frequencies": [1, 3], "where": "readout", "control": True}
+    assert surgery_named("a/mine.py:Own") == {"name": "a/mine.py:Own"}
+    assert surgery_named("mine.py:Own:x=1,of=b:c") == {"name": "mine.py:Own", "x": 1, "of": "b:c"}
+    assert surgery_named("transplant:donor=mine.py:Own") == {"name": "transplant", "donor": "mine.py:Own"}
+    assert surgery_named("prunes:share=0.1") == {"name": "prunes", "share": 0.1}
     with pytest.raises(LatebloomError, match="expected NAME:field=value"):
         surgery_named("scale-norm:0.5")
 
@@ -316,7 +381,7 @@ def test_every_fault_is_told_at_once_and_nothing_is_stored(root, parents):
         "model.d_model: expected a network",
         "seed: expected seeds.split or seeds.order",
         "stop.event: expected no stop rule",
-        "surgery.name: no such surgery: scale-norms; did you mean scale-norm?",
+        "surgery.name: no such surgery 'scale-norms'; did you mean scale-norm?",
     ):
         assert words in str(error.value)
     assert not (root / "forks").exists()

@@ -51,7 +51,7 @@ def test_a_file_is_read(tmp_path):
 
 
 def test_every_fault_is_told_at_once(tmp_path):
-    text = WHOLE + 'chnge = 1\n[[change]]\nat = [true]\nsteps = 0\nset = 3\n[[change]]\nsurgery = "a:b"\nname = 7\n'
+    text = WHOLE + 'chnge = 1\n[[change]]\nat = [true]\nsteps = 0\nset = 3\n[[change]]\nsurgery = "prune:b"\nname = 7\n'
     text = text.replace("checkpoints.every", "optim.lr")
     with pytest.raises(SpecError) as error:
         read_plan(write(tmp_path, text), ())
@@ -61,7 +61,7 @@ def test_every_fault_is_told_at_once(tmp_path):
         "change.3.at: expected a list of events and steps, got [True]",
         "change.3.steps: expected a whole number of steps after the fork, got 0",
         "change.3.set: expected a table of fields, got 3",
-        "change.4.surgery: --surgery a:b: expected NAME:field=value",
+        "change.4.surgery: --surgery prune:b: expected NAME:field=value",
         "change.4: expected a name as text",
     ):
         assert words in str(error.value)

@@ -38,7 +38,11 @@ def fork(
         list[str] | None, Parameter(name="--set", help="a field of the spec and its new value; may be given again")
     ] = None,
     surgery: Annotated[
-        str | None, Parameter(help="done to the weights: NAME or NAME:field=value,…; a wrong name lists them")
+        str | None,
+        Parameter(
+            help="done to the weights: NAME or NAME:field=value,… (`latebloom surgeries` lists them), or your own as "
+            "file.py:Class"
+        ),
     ] = None,
     reset_optimiser: Annotated[bool, Parameter(negative="", help="the optimiser begins as at step 0")] = False,
     plan: Annotated[

@@ -10,7 +10,7 @@ from typing import Any
 
 from latebloom.analysis.surgery import surgery_of
 from latebloom.errors import LatebloomError
-from latebloom.spec import Fault, RunSpec, SpecError, canonical, put, resolve
+from latebloom.spec import Fault, RunSpec, SpecError, canonical, put, resolve, settings, source_digest
 
 HELD = "now"
 """As `regular.norm`: the weights' norm stays what it is at the fork."""
@@ -71,8 +71,13 @@ def whole(surgery: Mapping[str, Any]) -> dict[str, Any]:
         SpecError: it has a fault.
     """
     made = surgery_of(surgery)
-    # as JSON has it: tuples are lists
-    return {"name": surgery["name"]} | json.loads(json.dumps(asdict(made)))  # pyright: ignore[reportArgumentType]
+    values = asdict(made)  # pyright: ignore[reportArgumentType]
+    table = {"name": surgery["name"]} | {name: values[name] for name in settings("surgery", type(made))}
+    try:
+        # as JSON has it: tuples are lists
+        return json.loads(json.dumps(table, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise SpecError([Fault("surgery", f"expected settings that JSON can hold: {error}")]) from None
 
 
 def told_apart(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,21 +109,22 @@ def forked_spec(
     except SpecError as error:
         faults += error.faults
     table = parent.model_dump(mode="json", exclude={"sources", "fork"}) | {"steps": last, "stop": {}}
-    settings = {path: held if path == "regular.norm" and value == HELD else value for path, value in _free(change)}
+    values = {path: held if path == "regular.norm" and value == HELD else value for path, value in _free(change)}
     spec = None
     try:
-        spec = resolve(put(table, settings | dict(recorded)))
+        spec = resolve(put(table, values | dict(recorded)))
     except SpecError as error:
         faults += error.faults
     except LatebloomError as error:
         faults.append(Fault("", str(error)))
-    faults += _size_faults(parent, spec, settings) + _schedule_faults(parent, last)
+    faults += _size_faults(parent, spec, values) + _schedule_faults(parent, last)
     if faults or spec is None:
         raise SpecError(faults)
     fork = {
         "parent": parent.identity,
         "step": step,
         "surgery": surgery,
+        "source": None if surgery is None else source_digest("surgery", surgery["name"]),
         "reset_optimiser": change.reset_optimiser,
     }
     return RunSpec.model_validate(spec.model_dump(mode="json") | {"fork": fork})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latebloom.analysis.surgery import Patient, surgery_of
+from latebloom.analysis.surgery import SURGERIES, Patient, Surgery, surgery_of
 from latebloom.axes import Params
 from latebloom.errors import LatebloomError
 from latebloom.experiment import subject_of
@@ -24,12 +25,16 @@ END = "end"
 def surgery_named(text: str) -> dict[str, Any]:
     """The table of a surgery as the command line says it: `NAME`, or `NAME:field=value,field=value`.
 
-    A comma inside brackets is the value's. What is wrong with name and fields is told when forks are prepared.
+    A NAME of one's own is `file.py:Class` or `module:Class`. A comma inside brackets is the value's. What is wrong with
+    name and fields is told when forks are prepared.
 
     Raises:
         LatebloomError: a field has no value.
     """
     name, _, rest = text.partition(":")
+    own, _, inside = rest.partition(":")
+    if own and "=" not in own and name not in SURGERIES:
+        name, rest = f"{name}:{own}", inside
     table: dict[str, Any] = {"name": name}
     for word in _words(rest):
         key, equals, value = word.partition("=")
@@ -61,7 +66,8 @@ def operated(surgery: Mapping[str, Any], params: Params, setup: Setup, run: Run,
         root: the runs folder, whose other runs may be looked at.
 
     Raises:
-        LatebloomError: the network has no such structure, or what is asked for is not to be had.
+        LatebloomError: the network has no such structure, or what is asked for is not to be had; a surgery of the
+            user's own has failed, or gave other tensors.
     """
 
     def at(when: str) -> Params:
@@ -78,4 +84,28 @@ def operated(surgery: Mapping[str, Any], params: Params, setup: Setup, run: Run,
         return {name: drawn[name].to(tensor) * setup.spec.init_scale for name, tensor in params.items()}
 
     patient = Patient(subject_of(setup), params, setup.spec.seeds.init, draw, at, donor)
-    return surgery_of(surgery).apply(params, patient)
+    made = surgery_of(surgery)
+    return made.apply(params, patient) if surgery["name"] in SURGERIES else _by_own(made, surgery["name"], patient)
+
+
+def _by_own(surgery: Surgery, name: str, patient: Patient) -> Params:
+    """What the user's own surgery makes of a network, which must be the same network with other numbers."""
+    before = patient.params
+    # the parent's weights, which other forks begin with too, are not the user's to change in place
+    given = {key: tensor.clone() for key, tensor in before.items()}
+    try:
+        after = surgery.apply(given, replace(patient, params=given))
+        found = {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in after.items()}
+        finite = all(bool(tensor.isfinite().all()) for tensor in after.values())
+    except LatebloomError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise LatebloomError(f"your own surgery {name} failed: {type(error).__name__}: {error}") from error
+    for key in {**before, **found}:
+        expected = (tuple(before[key].shape), before[key].dtype) if key in before else "no such tensor"
+        if found.get(key, "none") != expected:
+            got = found.get(key, "none")
+            raise LatebloomError(f"your own surgery {name}: expected {key} to be {expected}, got {got}")
+    if not finite:
+        raise LatebloomError(f"your own surgery {name}: expected finite numbers, got some that are not")
+    return {key: after[key].detach() for key in before}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from latebloom.forks.changes import HELD, Change, forked_spec
 from latebloom.forks.moments import EventMissingError, Moment, moment_of
 from latebloom.forks.operation import operated
 from latebloom.forks.state import carried, goes_on_alike, state_at
-from latebloom.spec import Fault, RunSpec, SpecError, resolve
+from latebloom.spec import Fault, RunSpec, SpecError, resolve, source_file
 from latebloom.store import BusyError, Layout, Origin, Run, StoreError, history_of, open_run, read_origin
 from latebloom.training import Setup, TrainState
 
@@ -273,7 +274,20 @@ class _Bench:
         }
         with suppress(BusyError), opened(setup, self.root, GROUP, origin=(origin, facts)) as writer:
             if not writer.finished:
+                _keep_source(spec, writer.folder)
                 writer.stop("ready to be trained")
+
+
+def _keep_source(spec: RunSpec, folder: Path) -> None:
+    """A copy of the file of the user's own surgery, beside what it gave."""
+    if spec.fork is None or spec.fork.surgery is None or spec.fork.source is None:
+        return
+    file = source_file("surgery", spec.fork.surgery["name"])
+    try:
+        if file is not None:
+            shutil.copyfile(file, folder / f"surgery-{file.name}")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def changed(parent: RunSpec, fork: RunSpec) -> dict[str, list[Any]]:

@@ -1,7 +1,7 @@
 """Everything that decides a run's result: tables and presets, validated, frozen, hashed."""
 
 from latebloom.spec.example_list import packed
-from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
+from latebloom.spec.faults import Fault, SpecError, suggestion
 from latebloom.spec.files import (
     about,
     canonical,
@@ -15,7 +15,7 @@ from latebloom.spec.files import (
     value_of,
     write,
 )
-from latebloom.spec.named import REGISTRIES, find_function, settings, source_file
+from latebloom.spec.named import REGISTRIES, construct, find_function, settings, source_digest, source_file
 from latebloom.spec.resolve import resolve
 from latebloom.spec.run_spec import Fork, Loss, RunSpec, Schedule
 
@@ -29,10 +29,10 @@ __all__ = [
     "SpecError",
     "about",
     "canonical",
+    "construct",
     "describe",
     "described",
     "find_function",
-    "from_pydantic",
     "json_schema",
     "override",
     "packed",
@@ -41,6 +41,7 @@ __all__ = [
     "read",
     "resolve",
     "settings",
+    "source_digest",
     "source_file",
     "suggestion",
     "value_of",

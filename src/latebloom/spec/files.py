@@ -126,8 +126,13 @@ def write(spec: RunSpec) -> str:
     lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
     for name, part in table.items():
         if isinstance(part, dict):
-            lines += ["", f"[{name}]", *(f"{_key(key)} = {_toml(value)}" for key, value in part.items())]
+            lines += ["", f"[{name}]", *(f"{_key(key)} = {_toml(value)}" for key, value in _given(part).items())]
     return "\n".join(lines) + "\n"
+
+
+def _given(table: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields that have no value, which TOML cannot say; those of one's own classes are among them."""
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def _key(name: str) -> str:
@@ -136,7 +141,7 @@ def _key(name: str) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(part)}" for key, part in _given(value).items()) + "}"
     # JSON's strings, numbers, booleans and flat lists are TOML's too; tables inside lists do not occur in a spec
     return json.dumps(value, ensure_ascii=False)
 

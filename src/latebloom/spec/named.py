@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,18 +30,22 @@ FROM_TASK = ("d_vocab", "n_ctx", "classes", "answers")
 """Fields of a model that the task decides (`sizes_from`); a spec does not set them."""
 
 
-def find_class(kind: str, name: str) -> type:
+def find_class(kind: str, name: str, registry: Mapping[str, type] | None = None) -> type:
     """The class that `name` means.
+
+    Args:
+        kind: what it is, in words.
+        name: built in, or the user's own.
+        registry: what is built in; by default that of a part of a spec.
 
     Raises:
         ValueError: there is none, with a suggestion.
     """
-    if name in REGISTRIES[kind]:
-        return REGISTRIES[kind][name]
+    known = REGISTRIES[kind] if registry is None else registry
+    if name in known:
+        return known[name]
     if ":" not in name:
-        raise ValueError(
-            f"no such {kind} {name!r}{suggestion(name, REGISTRIES[kind])} (your own: file.py:Class or module:Class)"
-        )
+        raise ValueError(f"no such {kind} {name!r}{suggestion(name, known)} (your own: file.py:Class or module:Class)")
     place, _, attribute = name.rpartition(":")
     module = _module(place)
     found = getattr(module, attribute, None)
@@ -127,15 +131,25 @@ def settings(kind: str, cls: type) -> list[str]:
     return [f.name for f in dataclasses.fields(cls) if f.init and not (kind == "model" and f.name in FROM_TASK)]
 
 
-def construct(kind: str, raw: Any, derived: dict[str, int]) -> tuple[Any, list[Fault]]:
-    """The object that a table `{name = …, setting = …}` describes, or every fault of the table."""
+def construct(
+    kind: str, raw: Any, derived: dict[str, int], registry: Mapping[str, type] | None = None
+) -> tuple[Any, list[Fault]]:
+    """The object that a table `{name = …, setting = …}` describes, or every fault of the table.
+
+    Args:
+        kind: the table's name.
+        raw: the table.
+        derived: fields that do not stand in it.
+        registry: as in `find_class`.
+    """
     if not isinstance(raw, dict):
         return None, [Fault(kind, f"expected a table with a name, got {raw!r}")]
     name = raw.get("name")
     if not isinstance(name, str):
-        return None, [Fault(f"{kind}.name", f"expected one of {', '.join(REGISTRIES[kind])}, got {name!r}")]
+        known = REGISTRIES[kind] if registry is None else registry
+        return None, [Fault(f"{kind}.name", f"expected one of {', '.join(known)}, got {name!r}")]
     try:
-        cls = find_class(kind, name)
+        cls = find_class(kind, name, registry)
     except ValueError as error:
         return None, [Fault(f"{kind}.name", str(error))]
     known = settings(kind, cls)

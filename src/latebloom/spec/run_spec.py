@@ -20,7 +20,12 @@ from latebloom.tasks import Blocks, Task, cosets, rows
 IDENTITY_VERSION = 1
 """Raised when the same spec would give another result, so that runs of older versions are not taken for the same."""
 
-ADDED: dict[tuple[str, ...], Any] = {("split", "subgroup"): None, ("regular", "hold_zeros"): None, ("fork",): None}
+ADDED: dict[tuple[str, ...], Any] = {
+    ("split", "subgroup"): None,
+    ("regular", "hold_zeros"): None,
+    ("fork",): None,
+    ("fork", "source"): None,
+}
 """Fields added since that version, by path, and the value with which a run is what it was without the field.
 
 They stand in the identity only with another value, so that a new field makes no finished run a stranger.
@@ -259,6 +264,8 @@ class Fork(Part):
     """The updates that lie behind it, made by the parent."""
     surgery: dict[str, Any] | None = None
     """What is done to the parent's weights at that step: a surgery's name and its settings; none = nothing."""
+    source: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the source file of the user's own surgery; none = it is built in."""
     reset_optimiser: bool = False
     """Whether the optimiser and the gradient rule begin as at step 0, though they could go on."""
 

@@ -74,8 +74,9 @@ def test_a_surgery_says_what_it_is(name):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({}, "no such surgery: None; known: keep-frequencies, project"),
-        ({"name": "prunes"}, "no such surgery: prunes; did you mean prune"),
+        ({}, "surgery.name: expected one of keep-frequencies, project, .*, got None"),
+        ({"name": "prunes"}, r"no such surgery 'prunes'; did you mean prune\? \(your own: file.py:Class"),
+        ({"name": "none.py:Own"}, "expected a Python file, found none at"),
         ({"name": "prune", "shape": 0.3}, r"surgery.shape: no such field; did you mean share\?"),
         ({"name": "prune", "scope": "all"}, "surgery.scope: expected 'global' or 'tensor', got 'all'"),
         ({"name": "prune", "share": -1, "scopes": 1}, "the spec has 2 faults"),

@@ -96,5 +96,5 @@ def test_faults_say_what_to_do():
         operated(untrained(P), name="remove-frequencies", keys_of="end")
     with pytest.raises(LatebloomError, match=r"surgery.frequencies.0: expected greater than or equal to 1, got 0"):
         surgery_of({"name": "remove-frequencies", "frequencies": [0]})
-    with pytest.raises(LatebloomError, match="no such surgery: remove-frequency; did you mean remove-frequencies"):
+    with pytest.raises(LatebloomError, match="no such surgery 'remove-frequency'; did you mean remove-frequencies"):
         surgery_of({"name": "remove-frequency"})

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, cast
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from latebloom.analysis.surgery.contract import Surgery
 from latebloom.analysis.surgery.frequencies import KeepFrequencies, RemoveFrequencies
@@ -17,7 +14,7 @@ from latebloom.analysis.surgery.rewind import Redraw, Rewind
 from latebloom.analysis.surgery.scale import ScaleNorm
 from latebloom.analysis.surgery.ticket import Ticket
 from latebloom.analysis.surgery.transplant import Transplant
-from latebloom.spec import Fault, SpecError, from_pydantic, suggestion
+from latebloom.spec import Fault, SpecError, construct
 
 SURGERIES: dict[str, type[Surgery]] = {
     "keep-frequencies": KeepFrequencies,
@@ -34,21 +31,14 @@ SURGERIES: dict[str, type[Surgery]] = {
 
 
 def surgery_of(table: Mapping[str, Any]) -> Surgery:
-    """The surgery that a table `{name = …, setting = …}` describes.
+    """The surgery that a table `{name = …, setting = …}` describes; the name may be `file.py:Class` or `module:Class`.
 
     Raises:
         SpecError: with every fault, at paths such as `surgery.share`.
     """
-    name = table.get("name")
-    if not isinstance(name, str) or name not in SURGERIES:
-        raise SpecError([Fault("surgery.name", f"no such surgery: {name}{suggestion(str(name), SURGERIES)}")])
-    known = [field.name for field in fields(cast("Any", SURGERIES[name]))]
-    given = {key: value for key, value in table.items() if key != "name"}
-    faults = [Fault(f"surgery.{key}", f"no such field{suggestion(key, known)}") for key in given if key not in known]
-    try:
-        made = TypeAdapter(SURGERIES[name]).validate_python({key: given[key] for key in given if key in known})
-    except ValidationError as error:
-        raise SpecError(faults + from_pydantic(error.errors(), ("surgery",), known)) from None
+    made, faults = construct("surgery", dict(table), {}, SURGERIES)
+    if not faults and not isinstance(made, Surgery):
+        faults = [Fault("surgery.name", f"expected a class with apply(params, patient), got {table['name']}")]
     if faults:
         raise SpecError(faults)
     return made
