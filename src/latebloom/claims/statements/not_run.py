@@ -40,14 +40,6 @@ NOT_RUN = (
         "one core for a seed.",
     ),
     Claim(
-        "D2",
-        "smaller batches promote grokking; lower learning rates delay but improve it",
-        "Smaller batches promote grokking; lower learning rates delay but improve it.",
-        OVERVIEW,
-        "No experiment is given.",
-        open_because="It takes sweeps of batch size and learning rate at equal steps and at equal epochs, five seeds.",
-    ),
-    Claim(
         "D3",
         "there is a best model size",
         "Model size has a sweet spot: too small or too large a network does not grok.",
