@@ -72,7 +72,7 @@ class _Layout(NamedTuple):
     offsets: Int[Tensor, " row"]
     entries: Entries
     turned: Entries
-    kept: dict[torch.dtype, tuple[Tensor, Tensor, Tensor]]
+    kept: dict[torch.dtype, tuple[Tensor, Tensor]]
 
     @classmethod
     def of(cls, model: Transformer, examples: Examples) -> _Layout:
@@ -108,13 +108,12 @@ class _Layout(NamedTuple):
             {},
         )
 
-    def buffers(self, model: Transformer, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """The table, gradients by the sums (0 in columns beyond neurons and logits), and by one chunk's neurons."""
+    def buffers(self, model: Transformer, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The table, and gradients by the sums (0 in columns beyond neurons and logits)."""
         if dtype not in self.kept:
-            batch, m, columns = len(self.labels), model.d_mlp, _columns(model)
+            columns = _columns(model)
             table = torch.empty(self.entries.height, columns, dtype=dtype)
-            by_post = torch.empty(_chunk(batch, m, table.element_size()), m, dtype=dtype)
-            self.kept[dtype] = table, torch.zeros(batch, columns, dtype=dtype), by_post
+            self.kept[dtype] = table, torch.zeros(len(self.labels), columns, dtype=dtype)
         return self.kept[dtype]
 
 
@@ -199,21 +198,22 @@ def _neurons(
     """Gradients of the mean loss by the weighted sums (pre-activations, direct logits) and by W_out W_U."""
     m, end, batch = model.d_mlp, model.d_mlp + model.d_vocab_out, len(layout.labels)
     to_logits = params["blocks.0.mlp.W_out"] @ params["unembed.W_U"]
-    _, by_sum, by_post = layout.buffers(model, table.dtype)
-    by_map = torch.zeros_like(to_logits)
-    scale = model.output_scale
-    for start in range(0, batch, len(by_post)):
-        part = slice(start, min(start + len(by_post), batch))
+    by_sum = layout.buffers(model, table.dtype)[1]
+    # BLAS is faster where the long side of a product's result is its rows' length
+    by_map = torch.zeros_like(to_logits.T, memory_format=torch.contiguous_format)
+    scale, chunk = model.output_scale, _chunk(batch, m, table.element_size())
+    for start in range(0, batch, chunk):
+        part = slice(start, min(start + chunk, batch))
         sums = gathered(table, weights, layout.entries, part)
         post = torch.relu_(sums[:, :m])
         logits = torch.addmm(sums[:, m:end], post, to_logits)
-        by_logits = by_sum[part, m:end]
+        by_pre, by_logits = by_sum[part, :m], by_sum[part, m:end]
         exact = loss_gradient(logits if scale == 1 else scale * logits, layout.labels[part])
         by_logits.copy_(exact.mul_(scale / batch))
-        by_map.addmm_(post.T, by_logits)
-        back = torch.mm(by_logits, to_logits.T, out=by_post[: part.stop - start])
-        torch.ops.aten.threshold_backward.grad_input(back, post, 0, grad_input=by_sum[part, :m])
-    return by_sum, by_map
+        by_map.addmm_(by_logits.T, post)
+        torch.mm(by_logits, to_logits.T, out=by_pre)
+        torch.ops.aten.threshold_backward.grad_input(by_pre, post, 0, grad_input=by_pre)
+    return by_sum, by_map.T
 
 
 def _of_maps(params: Params, by_map: Tensor, by_pre: Tensor, by_logits: Tensor) -> Grads:

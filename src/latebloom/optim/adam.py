@@ -88,10 +88,13 @@ def _step(grads: Grads, state: State, params: Params, hyper: Hyper, keep: Tensor
         return {}, {"count": count, "m": {}, "v": {}}
     names = list(grads)
     grad, m, v, w = (_flat(part, names) for part in (grads, state["m"], state["v"], params))
-    m = m * hyper["beta1"] + grad * (1 - hyper["beta1"])
-    v = v * hyper["beta2"] + grad * grad * (1 - hyper["beta2"])
-    kept = w if keep is None else w * keep
-    moved = kept - m / (v.sqrt() / root + hyper["eps"]) * size
+    # each of these is a copy of its own, changed in place: memory that is asked for anew costs more than the arithmetic
+    m.lerp_(grad, (1 - hyper["beta1"]).to(m.dtype))
+    v.lerp_(grad.square_(), (1 - hyper["beta2"]).to(v.dtype))
+    # root·ε in the denominator, root in the step's size: one division less than √v/root + ε
+    step = m / v.sqrt().add_(hyper["eps"] * root)
+    moved = w if keep is None else w.mul_(keep)
+    moved.sub_(step.mul_(size * root))
     return _apart(moved, params, names), {"count": count} | {
         k: _apart(x, params, names) for k, x in zip("mv", (m, v), strict=True)
     }
