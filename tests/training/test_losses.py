@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from latebloom.spec.run_spec import Loss
 from latebloom.training.losses import LOSSES, loss_of
@@ -52,3 +53,43 @@ def test_precision_is_the_loss_s_own():
     logits, labels = torch.tensor([[17.0, 0.0]]), torch.tensor([0])
     assert loss_of(Loss(precision="float64"))(logits, labels).dtype == torch.float64
     assert loss_of(Loss(precision="float32"))(logits, labels).dtype == torch.float32
+
+
+def far_apart(precision: str) -> tuple[Tensor, Tensor]:
+    """Logits whose softmax has ordinary, denormal and vanishing float32 entries, and labels."""
+    logits = torch.tensor([[0.0, -10, -80, -95, -120], [-100, 0, -90, -88, -5]], dtype=getattr(torch, precision))
+    return logits, torch.tensor([0, 4])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_gradient_by_logits_has_no_denormal_numbers(precision):
+    logits, labels = far_apart("float32")
+    exact = torch.softmax(logits.double(), -1)
+    exact[torch.arange(2), labels] -= 1
+    loss = loss_of(Loss(precision=precision))
+    (found,) = torch.autograd.grad(loss(leaf := logits.requires_grad_(), labels), leaf)
+    denormal = (exact / 2).abs() < torch.finfo(torch.float32).tiny
+    assert 2 < int(denormal.sum()) < 10
+    assert (found[denormal] == 0).all()
+    assert (found[~denormal] != 0).all()
+    if precision == "float64":
+        torch.testing.assert_close(found[~denormal].double(), exact[~denormal] / 2, rtol=1e-6, atol=0)
+
+
+FUNCTIONAL = torch.func
+DERIVATIVES = {
+    "gradient": FUNCTIONAL.grad,
+    "of each": lambda of: lambda z: FUNCTIONAL.vmap(FUNCTIONAL.grad(of))(torch.stack([z, 2 * z])),
+    "forward over reverse": FUNCTIONAL.hessian,
+    "reverse over reverse": lambda of: FUNCTIONAL.jacrev(FUNCTIONAL.jacrev(of)),
+    "reverse over forward": lambda of: FUNCTIONAL.jacrev(FUNCTIONAL.jacfwd(of)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # of torch.func itself
+@pytest.mark.parametrize("kind", DERIVATIVES)
+def test_clearing_changes_no_derivative_where_all_numbers_are_ordinary(kind):
+    logits, labels = far_apart("float64")
+    derivative, loss = DERIVATIVES[kind], loss_of(Loss())
+    wanted = derivative(lambda z: torch.nn.functional.cross_entropy(z, labels))(logits / 20)
+    torch.testing.assert_close(derivative(lambda z: loss(z, labels))(logits / 20), wanted, rtol=1e-12, atol=1e-15)

@@ -91,6 +91,22 @@ def products(
     return _Products.apply(sums, table, entries)  # pyright: ignore[reportReturnType]
 
 
+def products_of(
+    sums: Float[Tensor, "batch width"], table: Float[Tensor, "row width"], entries: Entries, part: slice
+) -> Float[Tensor, "part term"]:
+    """`products` of some of the sums, without autograd."""
+    terms, count = entries.rows.shape[1], part.stop - part.start
+    flat = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        sums[part],
+        table,
+        entries.flat[part.start * terms : part.stop * terms],
+        entries.offsets[:count],
+        entries.sums[: count * terms],
+        0,
+    )
+    return flat.view(count, terms)
+
+
 class _Gather(torch.autograd.Function):
     """Sums over the terms of each example."""
 

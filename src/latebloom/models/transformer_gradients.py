@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latebloom.axes import Grads, Params
-from latebloom.models.bag import Entries, gathered, products, spread
+from latebloom.models.bag import Entries, gathered, products_of, spread
 from latebloom.models.rows import Plan
 from latebloom.models.tensors import LossGradient
 from latebloom.tasks import Examples
@@ -56,23 +56,25 @@ class _Layout(NamedTuple):
         labels: the right class of each example, in the order in which they are gone through, shape (batch).
         tokens: the token of every row, the last position's at the end, shape (row).
         positions: its position.
-        scores: for each example the row of every position, shape (batch, position).
+        scores: for each position the row of every example, shape (position, batch).
         by_row: the entries of `scores` in the order of their rows.
         offsets: where each row's entries begin in `by_row`.
         entries: the rows of the (head, row) table of each example, and the row that every example has.
-        turned: the same of the (row, head) table: heads read the same sums, which are then still in the cache.
+        operands: the same without the row that every example has.
+        turned: that of the (row, head) table: heads read the same sums, which are then still in the cache.
         kept: buffers that every step writes anew, so that memory is not asked for and cleared each time.
     """
 
     labels: Int[Tensor, " batch"]
     tokens: Int[Tensor, " row"]
     positions: Int[Tensor, " row"]
-    scores: Int[Tensor, "batch position"]
+    scores: Int[Tensor, "position batch"]
     by_row: Int[Tensor, " entry"]
     offsets: Int[Tensor, " row"]
     entries: Entries
+    operands: Entries
     turned: Entries
-    kept: dict[torch.dtype, tuple[Tensor, Tensor]]
+    kept: dict[torch.dtype, tuple[Tensor, Tensor, Tensor]]
 
     @classmethod
     def of(cls, model: Transformer, examples: Examples) -> _Layout:
@@ -90,12 +92,11 @@ class _Layout(NamedTuple):
         starts = sizes.cumsum(0) - sizes
         scores = torch.stack([start + plan.link(out, r) for start, r in zip(starts, rows, strict=True)], 1)
         order = _order(scores, _columns(model) * h)
-        scores = scores[order]
+        scores = scores[order].T.contiguous()
         grouped = Entries(scores, int(sizes.sum()))
-        operands, height = scores[:, :last, None], int(starts[last])
-        shared, heads = torch.full((len(scores), 1), h * height), torch.arange(h)
-        by_head = torch.cat([(operands + heads * height).flatten(1), shared], 1)
-        by_row = torch.cat([(operands * h + heads).flatten(1), shared], 1)
+        operands, height = scores[:last].T[:, :, None], int(starts[last])
+        shared, heads = torch.full((len(order), 1), h * height), torch.arange(h)
+        by_head = (operands + heads * height).flatten(1)
         return cls(
             plan.examples.labels[order],
             torch.cat([r.tokens for r in rows]),
@@ -103,17 +104,19 @@ class _Layout(NamedTuple):
             scores,
             grouped.by_row,
             grouped.row_offsets,
-            Entries(by_head, h * height + 1),
-            Entries(by_row, h * height + 1),
+            Entries(torch.cat([by_head, shared], 1), h * height + 1),
+            Entries(by_head, h * height),
+            Entries((operands * h + heads).flatten(1), h * height),
             {},
         )
 
-    def buffers(self, model: Transformer, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The table, and gradients by the sums (0 in columns beyond neurons and logits)."""
+    def buffers(self, model: Transformer, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """The table, its rows' weights (1 for the last), and gradients by the sums (0 in columns that fill up)."""
         if dtype not in self.kept:
-            columns = _columns(model)
+            batch, columns = len(self.labels), _columns(model)
             table = torch.empty(self.entries.height, columns, dtype=dtype)
-            self.kept[dtype] = table, torch.zeros(len(self.labels), columns, dtype=dtype)
+            weights = torch.ones(batch, self.entries.rows.shape[1], dtype=dtype)
+            self.kept[dtype] = table, weights, torch.zeros(batch, columns, dtype=dtype)
         return self.kept[dtype]
 
 
@@ -149,7 +152,8 @@ class _Attention(NamedTuple):
     target: Float[Tensor, "width column"]
     through: Float[Tensor, "head d_head column"]
     table: Float[Tensor, "entry column"]
-    pattern: Float[Tensor, "batch position head"]
+    pattern: Float[Tensor, "position batch head"]
+    weights: Float[Tensor, "batch entry"]
 
 
 def transformer_gradients(model: Transformer, params: Params, examples: Examples, loss_gradient: LossGradient) -> Grads:
@@ -158,14 +162,11 @@ def transformer_gradients(model: Transformer, params: Params, examples: Examples
         layout = _Layout.of(model, examples)
         total = model.softmax_share + (1 - model.softmax_share) * model.n_ctx
         seen = _forward(model, params, layout, total)
-        shares = model.softmax_share * seen.pattern + (1 - model.softmax_share)
-        weights = torch.cat([shares[:, :-1].flatten(1), torch.ones_like(shares[:, 0, :1])], 1)
-        by_sum, by_map = _neurons(model, params, seen.table, weights, layout, loss_gradient)
-        by_table = spread(by_sum, weights, layout.turned)
-        by_weights = products(by_sum, seen.table, layout.entries)[:, :-1]
+        by_sum, by_map, by_base, by_weights = _neurons(model, params, seen, layout, loss_gradient)
+        by_rows = spread(by_sum, seen.weights[:, :-1], layout.turned)
         m = model.d_mlp
-        grads = _of_maps(params, by_map, by_table[-1, :m], by_table[-1, m : m + model.d_vocab_out])
-        return _of_attention(model, params, layout, seen, total, by_table, by_weights, grads)
+        grads = _of_maps(params, by_map, by_base[:m], by_base[m : m + model.d_vocab_out])
+        return _of_attention(model, params, layout, seen, total, by_base, by_rows, by_weights, grads)
 
 
 def _forward(model: Transformer, params: Params, layout: _Layout, total: float) -> _Attention:
@@ -174,7 +175,7 @@ def _forward(model: Transformer, params: Params, layout: _Layout, total: float) 
     q = x[last:] @ params[f"{block}.attn.W_Q"] / math.sqrt(model.d_head)
     k, v = x @ params[f"{block}.attn.W_K"], x @ params[f"{block}.attn.W_V"]
     scores = (k @ q.transpose(1, 2)).squeeze(2).T.contiguous()
-    pattern = torch.nn.functional.embedding(layout.scores, scores).softmax(1)
+    pattern = torch.nn.functional.embedding(layout.scores, scores).softmax(0)
     # the weights of one example's positions add up to a constant, so the last row moves into the others
     alone = v[:, last:]
     values = v[:, :last] - alone
@@ -186,34 +187,46 @@ def _forward(model: Transformer, params: Params, layout: _Layout, total: float) 
     if model.biases != "none":
         base[:m] += params[f"{block}.mlp.b_in"]
         base[m:end] += params[f"{block}.mlp.b_out"] @ w_u
-    table = layout.buffers(model, x.dtype)[0]
+    table, weights, _ = layout.buffers(model, x.dtype)
     torch.bmm(values, through, out=table[:-1].view(*values.shape[:2], -1))
     table[-1] = base
-    return _Attention(x, q, k, values, alone, target, through, table, pattern)
+    shares = pattern[:-1] if model.softmax_share == 1 else pattern[:-1] * model.softmax_share + 1 - model.softmax_share
+    weights[:, :-1].unflatten(1, (-1, model.n_heads)).copy_(shares.transpose(0, 1))
+    return _Attention(x, q, k, values, alone, target, through, table, pattern, weights)
 
 
 def _neurons(
-    model: Transformer, params: Params, table: Tensor, weights: Tensor, layout: _Layout, loss_gradient: LossGradient
-) -> tuple[Float[Tensor, "batch column"], Float[Tensor, "neuron class"]]:
-    """Gradients of the mean loss by the weighted sums (pre-activations, direct logits) and by W_out W_U."""
+    model: Transformer, params: Params, seen: _Attention, layout: _Layout, loss_gradient: LossGradient
+) -> tuple[
+    Float[Tensor, "batch column"],
+    Float[Tensor, "neuron class"],
+    Float[Tensor, " column"],
+    Float[Tensor, "batch operand"],
+]:
+    """Gradients by the weighted sums, by W_out W_U, by the row that all share, and by the other rows' weights."""
     m, end, batch = model.d_mlp, model.d_mlp + model.d_vocab_out, len(layout.labels)
     to_logits = params["blocks.0.mlp.W_out"] @ params["unembed.W_U"]
-    by_sum = layout.buffers(model, table.dtype)[1]
+    by_sum = layout.buffers(model, seen.x.dtype)[2]
     # BLAS is faster where the long side of a product's result is its rows' length
     by_map = torch.zeros_like(to_logits.T, memory_format=torch.contiguous_format)
-    scale, chunk = model.output_scale, _chunk(batch, m, table.element_size())
+    by_base, by_weights = torch.zeros_like(by_sum[0]), []
+    scale, chunk = model.output_scale, _chunk(batch, m, by_sum.element_size())
     for start in range(0, batch, chunk):
         part = slice(start, min(start + chunk, batch))
-        sums = gathered(table, weights, layout.entries, part)
+        sums = gathered(seen.table, seen.weights, layout.entries, part)
         post = torch.relu_(sums[:, :m])
         logits = torch.addmm(sums[:, m:end], post, to_logits)
         by_pre, by_logits = by_sum[part, :m], by_sum[part, m:end]
         exact = loss_gradient(logits if scale == 1 else scale * logits, layout.labels[part])
-        by_logits.copy_(exact.mul_(scale / batch))
+        # denormal numbers would make the products many times slower: latebloom.training.denormals
+        by_logits.copy_(torch.hardshrink(exact.mul_(scale / batch), torch.finfo(by_sum.dtype).tiny))
         by_map.addmm_(by_logits.T, post)
         torch.mm(by_logits, to_logits.T, out=by_pre)
         torch.ops.aten.threshold_backward.grad_input(by_pre, post, 0, grad_input=by_pre)
-    return by_sum, by_map.T
+        # the chunk's gradients are still in the cache
+        by_base += by_sum[part].sum(0)
+        by_weights.append(products_of(by_sum, seen.table, layout.operands, part))
+    return by_sum, by_map.T, by_base, torch.cat(by_weights)
 
 
 def _of_maps(params: Params, by_map: Tensor, by_pre: Tensor, by_logits: Tensor) -> Grads:
@@ -233,14 +246,14 @@ def _of_attention(
     layout: _Layout,
     seen: _Attention,
     total: float,
-    by_table: Tensor,
+    by_base: Tensor,
+    by_rows: Tensor,
     by_weights: Tensor,
     grads: Grads,
 ) -> Grads:
     """All other gradients, from those of the table's rows and of their weights."""
     attn, m, end = "blocks.0.attn", model.d_mlp, model.d_mlp + model.d_vocab_out
-    by_base = by_table[-1]
-    by_rows = by_table[:-1].unflatten(0, (-1, model.n_heads)).transpose(0, 1)
+    by_rows = by_rows.unflatten(0, (-1, model.n_heads)).transpose(0, 1)
     alone = total * seen.alone
     by_through = torch.baddbmm(alone.transpose(1, 2) * by_base, seen.values.transpose(1, 2), by_rows)
     by_values = by_rows @ seen.through.transpose(1, 2)
@@ -268,6 +281,7 @@ def _of_attention(
 
 def _by_scores(model: Transformer, layout: _Layout, pattern: Tensor, by_weights: Tensor) -> Float[Tensor, "row head"]:
     """Gradient of each row's score, from that of the weights of all but the last position."""
-    by_pattern = torch.nn.functional.pad(by_weights.unflatten(1, (model.n_ctx - 1, model.n_heads)), (0, 0, 0, 1))
-    by_entry = torch.ops.aten._softmax_backward_data(by_pattern * model.softmax_share, pattern, 1, pattern.dtype)
+    by_pattern = torch.zeros_like(pattern)
+    by_pattern[:-1] = by_weights.unflatten(1, (-1, model.n_heads)).transpose(0, 1)
+    by_entry = torch.ops.aten._softmax_backward_data(by_pattern * model.softmax_share, pattern, 0, pattern.dtype)
     return torch.embedding_bag(by_entry.flatten(0, 1), layout.by_row, layout.offsets, mode=0)[0]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latebloom.models import LossGradient
 from latebloom.spec import Loss, find_function
+from latebloom.training.denormals import cleared
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -57,11 +58,14 @@ def _named(name: str) -> Callable[[Tensor, Tensor], Tensor]:
 def loss_of(spec: Loss) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of (logits, labels) that a spec names, in its precision; several answers an example count alike."""
     loss, dtype = _named(spec.name), DTYPES[spec.precision]
-    return lambda logits, labels: loss(logits.to(dtype), labels.flatten())
+    return lambda logits, labels: loss(cleared(logits).to(dtype), labels.flatten())
 
 
 def loss_gradient_of(spec: Loss) -> LossGradient:
-    """∇ by the logits of the sum over examples of a spec's loss, a new tensor in the precision of the loss."""
+    """∇ by the logits of the sum over examples of a spec's loss, a new tensor in the precision of the loss.
+
+    Denormal numbers are still in it, since it will be multiplied by a number and rounded.
+    """
     loss, dtype = _named(spec.name), DTYPES[spec.precision]
 
     def by_autograd(logits: Tensor, labels: Tensor) -> Tensor:
@@ -71,7 +75,9 @@ def loss_gradient_of(spec: Loss) -> LossGradient:
 
     def of_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         """softmax(z) − one-hot: what autograd finds, with one exponential instead of two."""
-        found = torch.softmax(logits, dim=-1, dtype=dtype)
+        # faster than torch.softmax: exponentials of a whole float64 tensor are one call of the maths library
+        found = logits.to(dtype, copy=True).sub_(logits.amax(-1, keepdim=True)).exp_()
+        found *= 1 / found.sum(-1, keepdim=True)
         found[torch.arange(len(labels), device=labels.device), labels] -= 1
         return found
 
