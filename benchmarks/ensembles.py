@@ -105,7 +105,7 @@ def lifted(words: argparse.Namespace) -> None:
     specs = mainlines(words)
     setups = [Setup.of(spec) for spec in specs]
     wait = torch.cuda.synchronize if words.device == "cuda" else lambda: None
-    step = dense(setups[0], evaluate=False)
+    step = dense(setups[0], setups[0].initial_state(), evaluate=False)
 
     def eager() -> None:
         for _ in range(words.updates):

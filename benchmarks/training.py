@@ -3,7 +3,9 @@
     make bench            (or: python benchmarks/training.py --rounds 10 --threads 2)
 
 Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax) in
-the same process with the same settings, in turn, round after round; the ratios are medians over rounds. Threads that
+the same process with the same settings, in turn, round after round; the ratios are medians over rounds. First from the
+initial weights, then from those after 4000 steps: a network that has memorised has softmax entries below 1e-38, which
+float32 holds as denormal numbers, and processors multiply with those a hundred times slower. Threads that
 wait spin, as PyTorch's do by default: run it on an idle machine. (latebloom's command lets them sleep;
 OMP_WAIT_POLICY=PASSIVE shows that case.) Freed memory is kept for all variants, which favours the others.
 """
@@ -28,16 +30,16 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from latebloom.spec import read, resolve
-from latebloom.training import Setup, multiply_adds, update
+from latebloom.training import Setup, TrainState, multiply_adds, update
 from reference import dense_loop_logits
 
 STEPS = 5
 """Steps of one variant in one round."""
 
 
-def ours(setup: Setup) -> Callable[[], None]:
+def ours(setup: Setup, start: TrainState) -> Callable[[], None]:
     """latebloom's loop."""
-    state = [setup.initial_state()]
+    state = [start]
 
     def step() -> None:
         state[0] = update(setup, state[0])
@@ -67,9 +69,9 @@ def ordinary(setup: Setup, forward: Callable, params: list, evaluate: bool) -> C
     return step
 
 
-def dense(setup: Setup, evaluate: bool) -> Callable[[], None]:
+def dense(setup: Setup, start: TrainState, evaluate: bool) -> Callable[[], None]:
     """Nanda et al.'s network as a notebook writes it: every position of every example."""
-    params = {name: tensor.clone().requires_grad_() for name, tensor in setup.initial_state().params.items()}
+    params = {name: tensor.clone().requires_grad_() for name, tensor in start.params.items()}
     return ordinary(setup, lambda tokens: dense_loop_logits(params, tokens, 4), list(params.values()), evaluate)
 
 
@@ -123,25 +125,19 @@ def print_profile(setup: Setup, step: Callable[[], None]) -> None:
         print(f"  {row.self_cpu_time_total / total:6.1%}  {row.count // STEPS:4d}×  {row.key}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="time one training step of the mainline")
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=None, help="default: what `latebloom run` would take")
-    words = parser.parse_args()
-    setup = Setup.of(resolve(read("nanda2023")[1]))
-    products = multiply_adds(setup)
-    torch.set_num_threads(words.threads or default_threads(products))
+def compare(setup: Setup, start: TrainState, rounds: int) -> None:
+    """Prints the table of all variants from one state."""
     variants = {
-        "ours": ours(setup),
-        "(a) ordinary dense loop": dense(setup, evaluate=False),
-        "(b) the same, test set every step": dense(setup, evaluate=True),
+        "ours": ours(setup, start),
+        "(a) ordinary dense loop": dense(setup, start, evaluate=False),
+        "(b) the same, test set every step": dense(setup, start, evaluate=True),
     }
-    lens = transformer_lens(setup)
+    lens = transformer_lens(setup) if start.step == 0 else None
     if lens is not None:
         variants["(c) TransformerLens' model"] = lens
-    seconds = measure(variants, words.rounds)
-    rate = matrix_rate()
-    print(f"mainline, {torch.get_num_threads()} threads, {words.rounds} rounds of {STEPS} steps")
+    seconds = measure(variants, rounds)
+    rate, products = matrix_rate(), multiply_adds(setup)
+    print(f"mainline from step {start.step}, {torch.get_num_threads()} threads, {rounds} rounds of {STEPS} steps")
     print(f"{'':36}{'ms a step':>10}{'least':>8}{'ratio to ours':>15}")
     for name, times in seconds.items():
         ratio = statistics.median(t / o for t, o in zip(times, seconds["ours"], strict=True))
@@ -150,9 +146,26 @@ def main() -> None:
     mine = statistics.median(seconds["ours"])
     print(f"{'(d) our matrix products alone':36}{floor * 1e3:10.1f}{'':8}{floor / mine:15.2f}")
     print(f"    {products / 1e9:.3f} G multiply-adds at {rate / 1e9:.0f} G/s, the rate of a 2048³ product here")
-    if lens is None:
+    if lens is None and start.step == 0:
         print("(c) is left out: TransformerLens is not installed (pip install 'latebloom[interp]')")
     print_profile(setup, variants["ours"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="time one training step of the mainline")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=None, help="default: what `latebloom run` would take")
+    parser.add_argument("--after", type=int, default=4000, help="steps of training before the second table; 0: none")
+    words = parser.parse_args()
+    setup = Setup.of(resolve(read("nanda2023")[1]))
+    torch.set_num_threads(words.threads or default_threads(multiply_adds(setup)))
+    state = setup.initial_state()
+    compare(setup, state, words.rounds)
+    if words.after:
+        while state.step < words.after:
+            state = update(setup, state)
+        print()
+        compare(setup, state, words.rounds)
 
 
 if __name__ == "__main__":

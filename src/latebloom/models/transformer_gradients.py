@@ -215,7 +215,7 @@ def _neurons(
         part = slice(start, min(start + chunk, batch))
         sums = gathered(seen.table, seen.weights, layout.entries, part)
         post = torch.relu_(sums[:, :m])
-        logits = torch.addmm(sums[:, m:end], post, to_logits)
+        logits = sums[:, m:end].addmm_(post, to_logits)
         by_pre, by_logits = by_sum[part, :m], by_sum[part, m:end]
         exact = loss_gradient(logits if scale == 1 else scale * logits, layout.labels[part])
         # denormal numbers would make the products many times slower: latebloom.training.denormals
