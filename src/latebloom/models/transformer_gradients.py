@@ -218,8 +218,9 @@ def _neurons(
         logits = sums[:, m:end].addmm_(post, to_logits)
         by_pre, by_logits = by_sum[part, :m], by_sum[part, m:end]
         exact = loss_gradient(logits if scale == 1 else scale * logits, layout.labels[part])
+        by_logits.copy_(exact.mul_(scale / batch))
         # denormal numbers would make the products many times slower: latebloom.training.denormals
-        by_logits.copy_(torch.hardshrink(exact.mul_(scale / batch), torch.finfo(by_sum.dtype).tiny))
+        torch.hardshrink(by_logits, torch.finfo(by_sum.dtype).tiny, out=by_logits)
         by_map.addmm_(by_logits.T, post)
         torch.mm(by_logits, to_logits.T, out=by_pre)
         torch.ops.aten.threshold_backward.grad_input(by_pre, post, 0, grad_input=by_pre)

@@ -78,7 +78,6 @@ def loss_gradient_of(spec: Loss) -> LossGradient:
         # faster than torch.softmax: exponentials of a whole float64 tensor are one call of the maths library
         found = logits.to(dtype, copy=True).sub_(logits.amax(-1, keepdim=True)).exp_()
         found *= 1 / found.sum(-1, keepdim=True)
-        found[torch.arange(len(labels), device=labels.device), labels] -= 1
-        return found
+        return found.scatter_add_(1, labels[:, None], found.new_full((1, 1), -1.0).expand(len(labels), 1))
 
     return of_cross_entropy if loss is cross_entropy else by_autograd
