@@ -21,15 +21,6 @@ NOT_RUN = (
         "never grok: some thirty runs with curvature, several hours of one core.",
     ),
     Claim(
-        "C4",
-        "grokking occurs in other architectures, primes and fractions, and not with much data",
-        "Grokking occurs for other architectures, primes and data fractions, and does not where much data is given.",
-        NANDA,
-        MAINLINE + " P = 53, 109, 401; two layers; fractions from 0.1 to 0.95.",
-        open_because="It takes the grid of the paper with five seeds; fractions of a small network are in "
-        "docs/sweeps-results.md.",
-    ),
-    Claim(
         "D1",
         "p = 97, 50 %, two layers, λ = 0.01 groks within 10 000 epochs",
         "Weight decays of 1e-3 to 1e-1 are typical; p = 97, half of the pairs, two layers, λ = 0.01, batch 512 and a "
