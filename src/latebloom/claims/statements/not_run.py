@@ -31,14 +31,6 @@ NOT_RUN = (
         "one core for a seed.",
     ),
     Claim(
-        "D3",
-        "there is a best model size",
-        "Model size has a sweet spot: too small or too large a network does not grok.",
-        OVERVIEW,
-        "No experiment is given.",
-        open_because="It takes a grid of width, depth and weight decay with five seeds.",
-    ),
-    Claim(
         "D5",
         "groups S_n and polynomials show the same pattern",
         "Composition in S_n and polynomials over finite fields show the same pattern of memorising and late "

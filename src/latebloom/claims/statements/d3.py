@@ -1,0 +1,92 @@
+"""D3: model size has a sweet spot."""
+
+from __future__ import annotations
+
+import math
+
+from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
+from latebloom.claims.drawing import points_figure
+from latebloom.claims.evidence import Number, ratio, share
+from latebloom.claims.results import Part, Results
+from latebloom.claims.statements.document_b import happened, steps_by_seed
+from latebloom.claims.statements.document_d import LOOKED, NETWORK, SOURCE
+
+STUDY = "sizes"
+WIDTHS = {1: (4, 64, 512), 2: (4, 64, 128)}
+LAYERS = {1: "one hidden layer", 2: "two hidden layers"}
+MOST, FEW = 0.8, 0.2
+
+
+def cell(part: Part, width: int, depth: int) -> Part:
+    """The runs of one size."""
+    return part.where(model_widths=[width] * depth)
+
+
+def judge(results: Results) -> Judgement:
+    """Judges by the share of runs that generalise at the least and at the greatest width."""
+    part = results[STUDY]
+    numbers: dict[str, Number] = {}
+    least, greatest = [], []
+    for depth in WIDTHS:
+        shares = {}
+        for width in WIDTHS[depth]:
+            about = f"generalised: width {width}, {LAYERS[depth]}"
+            shares[width] = share(about, happened(cell(part, width, depth).runs, "grokked"))
+            numbers[f"w{width}_{depth}"] = shares[width]
+        small, middle, large = WIDTHS[depth]
+        wide, medium = (steps_by_seed(cell(part, w, depth).runs, "grokked") for w in (large, middle))
+        about = f"steps of generalising, width {large} over {middle}, {LAYERS[depth]}"
+        numbers[f"ratio_{depth}"] = ratio(about, wide, medium, ".2f")
+        least.append(shares[small].value)
+        greatest.append(shares[large].value)
+    for name, place in (("small", 0), ("large", -1)):
+        runs = [hit for d in WIDTHS for hit in happened(cell(part, WIDTHS[d][place], d).runs, "grokked")]
+        words = {"small": "least", "large": "greatest"}[name]
+        numbers[name] = share(f"generalised at the {words} width, both depths", runs)
+    return Judgement(_observation(least, greatest), None, numbers)
+
+
+def _observation(least: list[float], greatest: list[float]) -> Judged:
+    told = "{small} of the runs of the least width and {large} of those of the greatest generalise."
+    if min(least) <= FEW and min(greatest) <= FEW:
+        return Judged("supported", told)
+    return Judged("refuted" if min(*least, *greatest) >= MOST else "mixed", told)
+
+
+def figures(results: Results) -> dict[str, Drawn]:
+    """The step of generalising of every run, by size."""
+    groups = []
+    for depth in WIDTHS:
+        for width in WIDTHS[depth]:
+            steps = steps_by_seed(cell(results[STUDY], width, depth).runs, "grokked")
+            known = sum(math.isfinite(step) for step in steps)
+            size = f"{width}×{width}" if depth > 1 else f"{width}"
+            groups.append((f"{size}\n{known} of {len(steps)}", steps))
+    figure = points_figure(groups, "step of generalising", "Addition mod 31: when each size generalises", log_y=True)
+    caption = (
+        "Each point a run that generalised within 3000 steps; below each column the widths of its hidden layers, and "
+        "how many runs did."
+    )
+    return {"sizes": Drawn(figure, caption)}
+
+
+CLAIM = Claim(
+    id="D3",
+    title="there is a best model size",
+    statement="Model size has a sweet spot: too small or too large a network does not grok.",
+    source=SOURCE,
+    published="No experiment is given.",
+    departures=NETWORK
+    + " Widths 4, 64 and 512 of one hidden layer, 4, 64 and 128 of two, 3000 steps at most. "
+    + LOOKED
+    + " They had width 64.",
+    reads={STUDY: ()},
+    rule=(
+        "Generalised: test accuracy ≥ 0.95, sustained, within 3000 steps. Supported: at one of the depths "
+        f"{FEW:.0%} or fewer of the runs of the least width generalise, and at one of them {FEW:.0%} or "
+        f"fewer of those of the greatest; refuted: {MOST:.0%} or more do at both widths everywhere; else mixed."
+    ),
+    judge=judge,
+    figures=figures,
+    change="Widths far above 512, or deeper networks, which take hours, or other parametrisations of the width.",
+)
