@@ -1,10 +1,12 @@
 """The rules of document D's claims on small networks, on results whose verdict is known."""
 
+import json
+
 import pytest
 
 from claims_at_will import part
 from latebloom.claims.judging import judge
-from latebloom.claims.statements import d2
+from latebloom.claims.statements import c4, d2, d3, d5
 
 SEEDS = range(5)
 
@@ -34,3 +36,83 @@ def test_d2(step, loss, expected):
     assert (found.observation.verdict, found.interpretation.verdict) == expected
     assert found.numbers["batch_steps"].value == pytest.approx(step["b64"] / 2000, rel=0.01)
     assert found.numbers["batch_epochs"].value == pytest.approx(step["b64"] / 9 / 2000, rel=0.01)
+
+
+# C4
+
+
+def data(late, much=False):
+    """Every network and prime of C4: those that `late` names generalise 5 times as late as they memorise."""
+
+    def rows(name, count=5, **settings):
+        return [settings | {"memorised": 200, "grokked": 1000 if late(name) else 200, "seed": s} for s in range(count)]
+
+    cells = [(31, 0.2, False), (31, 0.6, late("p31")), (31, 0.95, much), (23, 0.6, True), (41, 0.6, True)]
+    small = [
+        {"task.p": p, "split.fraction": f, "memorised": 200, "grokked": 1000 if hit else 200, "seed": s}
+        for p, f, hit in cells
+        for s in SEEDS
+    ]
+    return {
+        "mainline": part(rows("transformer")),
+        "cleanup": part(rows("concatenated")),
+        "widths": part(rows("one_hot", **{"model.widths": [128, 128]})),
+        "regularisers": part(rows("summed", **{"optim.weight_decay": 1.0})),
+        c4.STUDY: part(small, axes=["task.p", "split.fraction"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("late", "much", "expected"),
+    [
+        (lambda name: True, False, ("supported", "supported")),
+        (lambda name: name != "one_hot", True, ("mixed", "refuted")),
+    ],
+)
+def test_c4(late, much, expected):
+    found = judge(c4.CLAIM, data(late, much))
+    assert (found.observation.verdict, found.interpretation.verdict) == expected
+    assert found.numbers["delay_p23"].value == 5
+
+
+# D3
+
+
+@pytest.mark.parametrize(
+    ("grokked", "expected"),
+    [
+        (lambda width, depth: width not in (4, 512), "supported"),
+        (lambda width, depth: True, "refuted"),
+        (lambda width, depth: width > 4, "mixed"),
+    ],
+)
+def test_d3(grokked, expected):
+    rows = [
+        {"model.widths": [w] * depth, "seed": s, "grokked": 10 * w + s if grokked(w, depth) else None}
+        for depth, widths in d3.WIDTHS.items()
+        for w in widths
+        for s in SEEDS
+    ]
+    found = judge(d3.CLAIM, {d3.STUDY: part(rows, axes=["model.widths"])})
+    assert found.verdict == expected
+
+
+# D5
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (lambda name: 2000, "supported"),
+        (lambda name: None, "refuted"),
+        (lambda name: 150, "refuted"),
+        (lambda name: 2000 if name == "s4" else None, "mixed"),
+    ],
+)
+def test_d5(step, expected):
+    rows = [
+        {"task": json.dumps({"name": "x", "rule": wanted}), "seed": s, "grokked": step(name)}
+        for name, (_, wanted) in d5.TASKS.items()
+        for s in SEEDS
+    ]
+    assert judge(d5.CLAIM, {d5.STUDY: part(rows, axes=["task"])}).verdict == expected

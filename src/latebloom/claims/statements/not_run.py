@@ -31,17 +31,6 @@ NOT_RUN = (
         "one core for a seed.",
     ),
     Claim(
-        "D5",
-        "groups S_n and polynomials show the same pattern",
-        "Composition in S_n and polynomials over finite fields show the same pattern of memorising and late "
-        "generalising.",
-        OVERVIEW,
-        "Transformers; 5000 epochs and more for S_n.",
-        open_because="It takes three seeds of `latebloom run s5` (10 minutes of a core each) and of polynomials. One "
-        "seed "
-        "each is in the lab log: S_5 and x² + y² grok, x² + xy + y² and x³ + xy² + y did not within their steps.",
-    ),
-    Claim(
         "D6",
         "sparse sub-networks enable grokking",
         "Sparse sub-networks (lottery tickets) enable grokking.",
