@@ -1,11 +1,13 @@
 """The rules of document A's claims on curves whose verdict is known."""
 
+import json
+
 import numpy as np
 import pytest
 
 from claims_at_will import part
 from latebloom.claims.judging import judge
-from latebloom.claims.statements import a1, a2, a3, a4, a5, a6
+from latebloom.claims.statements import a1, a2, a3, a4, a5, a6, a7
 
 STEPS = np.arange(0, 26001, 500)
 GROKKED, DROP = 6500, 20000
@@ -140,3 +142,42 @@ def test_a5(factor, expected):
 )
 def test_a6(columns, expected):
     assert verdicts(a6.CLAIM, columns) == expected
+
+
+def grid(alarm, exact, falls):
+    """Document A's network and five small ones: when each cosine drops, and whether Σw² falls at step 9000."""
+    part_of = {}
+    for study, arms in (("cleanup", ["document"]), ("cosine-grid", ["summed", "deep", "squares", "weak", "none"])):
+        rows, curves = [], []
+        for name in arms:
+            for seed in range(5):
+                task = {"name": "polynomial" if name == "squares" else "modular"}
+                model = {"embedding": "concatenate" if name == "deep" else "sum"}
+                decay = {"weak": 0.3, "none": 0.0}.get(name, 1.0)
+                axes = {"task": json.dumps(task), "model": json.dumps(model), "optim.weight_decay": decay}
+                rows.append({"memorised": 400, "last": 26000, "seed": seed} | (axes if study != "cleanup" else {}))
+                norm = fall(8000, 10000) if falls(name) else np.linspace(1000.0, 2000.0, len(STEPS))
+                curves.append(
+                    {
+                        "step": STEPS,
+                        "alignment_published": np.where(alarm(name) <= STEPS, 0.03, 0.85),
+                        "alignment_batch": np.where(exact(name) <= STEPS, 0.03, 0.85),
+                        "weight_norm_sq": norm,
+                    }
+                )
+        part_of[study] = part(rows, curves)
+    return part_of
+
+
+@pytest.mark.parametrize(
+    ("alarm", "exact", "expected"),
+    [
+        (lambda name: 8000 if name != "none" else 1e9, lambda name: 1e9, ("supported", "refuted")),
+        (lambda name: 20000, lambda name: 8000, ("refuted", "mixed")),
+        (lambda name: 1000, lambda name: 8000 if name in ("deep", "weak") else 1e9, ("refuted", "mixed")),
+    ],
+)
+def test_a7(alarm, exact, expected):
+    found = judge(a7.CLAIM, grid(alarm, exact, lambda name: name != "none"))
+    assert (found.observation.verdict, found.interpretation.verdict) == expected
+    assert found.numbers["cleaned"].value == pytest.approx(5 / 6)

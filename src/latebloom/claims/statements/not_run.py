@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from latebloom.claims.claim import Claim
-from latebloom.claims.statements.document_a import PUBLISHED as PUBLISHED_A
-from latebloom.claims.statements.document_a import SOURCE as DOCUMENT_A
 
 NANDA = "Nanda et al. 2023 (arXiv 2301.05217), as summarised in document C"
 OVERVIEW = '"Grokking: Delayed Generalization After Memorization"'
 MAINLINE = "One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 epochs."
 
 NOT_RUN = (
-    Claim(
-        "A7",
-        "the cosine predicts cleanup, in other networks, tasks and decays too",
-        "cos(g, Hg) predicts when cleanup occurs, and does so across architectures, tasks and weight decays.",
-        DOCUMENT_A,
-        PUBLISHED_A + " Proposed as future work.",
-        open_because="It takes a rule for the drop, its lead time and false alarms over a grid with runs that "
-        "never grok: some thirty runs with curvature, several hours of one core.",
-    ),
     Claim(
         "D1",
         "p = 97, 50 %, two layers, λ = 0.01 groks within 10 000 epochs",
