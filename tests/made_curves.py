@@ -20,6 +20,20 @@ class Times:
     end: float = 13_000.0
 
 
+TRUTHS = {
+    "memorised": "memorised",
+    "generalised": "generalised",
+    "grokked": "generalised",
+    "circuit-formation-started": "formation",
+    "circuit-formation-ended": "solved",
+    "cleanup-started": "start",
+    "cleanup-ended": "end",
+    "norm-fall-started": "start",
+    "norm-fall-ended": "end",
+}
+"""Events, and the field of `Times` that says when each comes."""
+
+
 def steps(last: int = 20_000, every: int = 40) -> np.ndarray:
     """Dense at first, as the log is."""
     dense = np.unique(np.geomspace(1, 800, 90).round())

@@ -11,19 +11,8 @@ import polars as pl
 import pytest
 
 from latebloom.analysis import Timeline, find_events, phases
-from made_curves import Times, curves, frame, steps
+from made_curves import TRUTHS, Times, curves, frame, steps
 
-TRUTHS = {
-    "memorised": "memorised",
-    "generalised": "generalised",
-    "grokked": "generalised",
-    "circuit-formation-started": "formation",
-    "circuit-formation-ended": "solved",
-    "cleanup-started": "start",
-    "cleanup-ended": "end",
-    "norm-fall-started": "start",
-    "norm-fall-ended": "end",
-}
 STEP = steps()
 
 

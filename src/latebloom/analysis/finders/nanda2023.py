@@ -49,7 +49,7 @@ class Nanda:
         }
         self._initial, self._down, self._falls = math.nan, False, 0
         self._fallen: int | None = None
-        self._at_once = False
+        self._at_once = self._generalised = False
 
     def add(self, step: int, row: Mapping[str, float], marks: Marks) -> None:
         """One log row."""
@@ -67,7 +67,7 @@ class Nanda:
             self._follow(step, value)
         if (value := row.get(SQUARES)) is not None:
             self._fall.add(step, value)
-        self._at_once = marks.at_once
+        self._at_once, self._generalised = marks.at_once, marks.generalised is not None
         solved, begun = self._solved[0].step, self._begun(self._turns[0]).step
         if solved is not None and begun is not None and not marks.at_once:
             self._fall.open(solved, begun)
@@ -105,7 +105,11 @@ class Nanda:
             _event("circuit-formation-ended", "Circuit formed", RESTRICTED, ended, solved, levels, "<"),
         ]
         keys = ("all" if self._keys == "live" else self._keys, self._keys)
-        found = [replace(event, keys=key) for event, key in zip(found, keys, strict=True)]
+        notes = () if self._generalised else (NOT_GENERALISED,)
+        found = [
+            replace(event, keys=key, notes=notes if event.found.step is not None else ())
+            for event, key in zip(found, keys, strict=True)
+        ]
         return [*found, *self._cleanup()] if self._fall.logged else found
 
     def _cleanup(self) -> list[Event]:
@@ -160,6 +164,10 @@ class Nanda:
         return (f"meanwhile {', '.join(told)}",) if told else ()
 
 
+NOT_GENERALISED = (
+    "not generalised so far: logits that grow raise excluded loss by themselves, and restricted logits average over "
+    "all pairs, those learnt by heart among them, so that this alone is no circuit"
+)
 AT_ONCE = "the network generalised at once, so memorisation and circuit formation are not told apart"
 
 
