@@ -39,7 +39,7 @@ bench: .venv/.installed ## Measure the training speed on this machine
 bench-dashboard: .venv/.installed-dev ## Measure the dashboard in Chromium: list, run page, scrubbing
 	@$(BIN)/python benchmarks/dashboard.py
 
-figures: .venv/.installed-dev ## Draw all figures of the documentation, dark and light (trains their runs, 15 minutes)
+figures: .venv/.installed-dev ## Draw all figures of the documentation, dark and light (trains their runs, 20 minutes)
 	@$(BIN)/python docs/draw_figures.py
 
 # -E: an unchanged page is read again, or its warnings would be errors the first time only.

@@ -2,7 +2,7 @@
 
 python docs/draw_figures.py [--runs DIR] [NAME …]
 
-What is not there yet is trained first: three runs of `quick`, a fork of one and two more runs (about 15 minutes).
+What is not there yet is trained first: three runs of `quick`, a fork of one and two more runs (about 20 minutes).
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ DPI, COLOURS = 100, 64
 MOST_BYTES = 60 * 1024
 
 SLOW = ("alignment", "curvature", "circuit-size")
-"""Figures of measures that only a run of the set `all` takes."""
+"""Figures of measures that cost too much for most runs."""
+STRIDES = {"alignment": 1, "alignment-update": 1, "circuit-size": 1, "spectrum": 2, "spectrum-density": 8}
+"""Log rows from one taking of each to the next: dense enough for a curve."""
 
 WORDS = {"survival": "--by weight-decay", "scaling": "--by weight-decay", "phase-map": "--x lr --y weight-decay"}
 OPTIONS = {
@@ -100,6 +102,13 @@ def analysed(root: Path) -> Run:
     return run
 
 
+def dense(root: Path) -> Run:
+    """The same run with the costly measures at many steps."""
+    strides = ", ".join(f"{name} = {rows}" for name, rows in STRIDES.items())
+    measures = ",".join(["default", *STRIDES])
+    return trained(root, checkpoints__every="100", log__measures=measures, log__strides=f"{{{strides}}}")
+
+
 def seeds(root: Path) -> list[Run]:
     """Three runs that differ in their seed."""
     settings = {"steps": "8000", "checkpoints__every": "100"}
@@ -122,7 +131,7 @@ def subjects(kind: Kind, root: Path) -> list[Any]:
         return [open_outcomes(str(HERE.parent / "studies" / "results" / f"{STUDIES[kind.name]}.parquet"), root)]
     if kind.of == "runs":
         return list(forked(root) if kind.name == "fork" else seeds(root))
-    return [trained(root, checkpoints__every="100", log__measures="all") if kind.name in SLOW else analysed(root)]
+    return [dense(root) if kind.name in SLOW else analysed(root)]
 
 
 def entry(kind: Kind) -> str:

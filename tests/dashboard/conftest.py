@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from browsing import CHROMIUM, FLAGS, User, api
 from dashboard_runs import Served, make_study, small
 from latebloom.experiment import run_experiment
 from latebloom.store import RunWriter
@@ -36,3 +38,28 @@ def root(made: Path, tmp_path: Path) -> Path:
 def served(root: Path) -> Iterator[Served]:
     with Served(root) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium; tests that use it are marked `needs_browser`."""
+    assert api is not None
+    with api.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def user(browser: Any, served: Served) -> Iterator[Callable[..., User]]:
+    users: list[User] = []
+
+    def made(**context: Any) -> User:
+        users.append(User(browser, served.address, **context))
+        return users[-1]
+
+    yield made
+    for one in users:
+        assert one.faults == []
+        assert [url for url in one.asked if not url.startswith((served.address, "data:", "blob:"))] == []
+        one.page.close()

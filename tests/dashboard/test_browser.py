@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,90 +13,14 @@ import pytest
 import torch
 
 import latebloom
+from browsing import User, needs_browser
 from dashboard_runs import Served
 from latebloom.analysis.outcomes import outcomes
 from latebloom.dashboard.access import Access
 from latebloom.store import RunWriter
 from latebloom.views.study_text import MARKS
 
-api = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python: pip install -e '.[test]'")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as play:
-        started = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield started
-        started.close()
-
-
-class User:
-    """A page of the dashboard, and all that went wrong or was asked for."""
-
-    def __init__(self, browser: Any, address: str, **context: Any) -> None:
-        self.address = address
-        self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | context))
-        self.page.set_default_timeout(20_000)
-        self.faults: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def go(self, path: str) -> Any:
-        return self.page.goto(self.address + path)
-
-    def text(self, selector: str) -> str:
-        return re.sub(r"\s", " ", self.page.inner_text(selector))
-
-    def wait(self, condition: str, seconds: float = 20) -> None:
-        """Until a condition holds; asked from here, since the pages' policy forbids `eval`."""
-        deadline = time.monotonic() + seconds
-        while not self._holds(condition):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
-            self.page.wait_for_timeout(20)
-
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
-        """Until something seen on the page holds: figures out of sight follow when the browser is idle."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-            self.page.wait_for_timeout(20)
-
-    def _holds(self, condition: str) -> bool:
-        try:
-            return bool(self.page.evaluate(condition))
-        except api.Error as error:
-            if "context was destroyed" not in str(error):
-                raise
-            return False  # the page is being loaded anew
-
-    def scrub(self, place: int) -> None:
-        self.page.eval_on_selector(
-            "#scrubber", "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", place
-        )
-
-    def pixels(self, selector: str) -> str:
-        return self.page.eval_on_selector(selector, "canvas => canvas.toDataURL()")
-
-
-@pytest.fixture
-def user(browser: Any, served: Served) -> Iterator[Callable[..., User]]:
-    users: list[User] = []
-
-    def made(**context: Any) -> User:
-        users.append(User(browser, served.address, **context))
-        return users[-1]
-
-    yield made
-    for one in users:
-        assert one.faults == []
-        assert [url for url in one.asked if not url.startswith((served.address, "data:", "blob:"))] == []
-        one.page.close()
+pytestmark = needs_browser
 
 
 def test_find_a_run_open_it_and_scrub(user: Callable[..., User]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from latebloom.analysis.events import SUSTAINED, Crossing, Event
 from latebloom.analysis.timeline import find_events
 from latebloom.shown import finding_table
+from latebloom.store import open_run
 
 if TYPE_CHECKING:
     import polars
@@ -170,6 +172,17 @@ def compare(fork: Run, twin: Run) -> Comparison:
         {name: {"fork": _last(ours, name), "twin": _last(theirs, name)} for name in WATCHED},
         tuple(_notes(facts.get("changes", {}))),
     )
+
+
+def twin_of(run: Run) -> Run | None:
+    """The twin that a fork's provenance names, where it still lies below the same root; None for what is no fork."""
+    facts = run.provenance.get("fork")
+    twin = facts.get("twin") if isinstance(facts, Mapping) else None
+    named = twin.get("folder") if isinstance(twin, Mapping) else None
+    if not isinstance(named, str) or not named:
+        return None
+    folder = run.folder.resolve().parent.parent / named
+    return open_run(folder) if (folder / "spec.json").is_file() else None
 
 
 def common(fork: Run, twin: Run) -> tuple[polars.DataFrame, polars.DataFrame]:

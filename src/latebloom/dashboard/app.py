@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any
@@ -14,6 +17,7 @@ from fastapi import Body, FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.background import BackgroundTask
 
 from latebloom import __version__
 from latebloom.analysis import find_events, phases
@@ -22,6 +26,7 @@ from latebloom.dashboard.access import Access, Guard
 from latebloom.dashboard.comparing import MOST_RUNS, compared
 from latebloom.dashboard.curves import rows_since
 from latebloom.dashboard.example import GROUP
+from latebloom.dashboard.family import forks_of, twin_below
 from latebloom.dashboard.jobs import Jobs
 from latebloom.dashboard.looking import Looker
 from latebloom.dashboard.packed import MEDIA
@@ -29,10 +34,9 @@ from latebloom.dashboard.place import NotThereError, Place
 from latebloom.dashboard.studies import list_studies, study_map
 from latebloom.dashboard.tour import address, card
 from latebloom.errors import LatebloomError
-from latebloom.store import Run
 from latebloom.store.layout import finite_json
 from latebloom.views.embed import marks, spans
-from latebloom.views.markup import tag, text
+from latebloom.views.markup import join, tag, text
 from latebloom.views.report import PAGE, page_parts
 
 STATIC = files("latebloom.dashboard") / "static"
@@ -56,7 +60,7 @@ def make_app(root: Path, access: Access, allow_run: bool = False) -> FastAPI:
     app.state.jobs = jobs
     app.add_middleware(Guard, access=access)
     _errors(app)
-    _pages(app, place)
+    _pages(app, place, looker)
     _data(app, place, looker)
     _actions(app, place, jobs)
     return app
@@ -92,12 +96,38 @@ def answer(request: Request, code: int, why: str) -> Response:
 def shell(title: str, body: str, script: str | None) -> str:
     """A page of the dashboard round its own content."""
     module = tag("script", type="module", src=f"/static/{script}.js") if script else ""
+    ahead = join(*(tag("link", rel="modulepreload", href=f"/static/{name}") for name in imported(script)))
     return Template((STATIC / "shell.html").read_text("utf-8")).substitute(
-        title=text(title), body=body, script=module, version=__version__
+        title=text(title), body=body, script=module, ahead=ahead, version=__version__
     )
 
 
-def _pages(app: FastAPI, place: Place) -> None:
+@cache
+def imported(script: str | None) -> tuple[str, ...]:
+    """All files that a page's script imports, for the browser to fetch at once: each names only its own imports."""
+    found, coming = {}, [f"{script}.js"] if script else []
+    while coming:
+        name = coming.pop()
+        if name not in found:
+            found[name] = True
+            coming += re.findall(r'^import .* from "\./([a-z]+\.js)"', _static(name).read_text("utf-8"), re.M)
+    return tuple(found)
+
+
+def _static(name: str) -> Traversable:
+    """A file of the pages.
+
+    Raises:
+        NotThereError: there is none.
+    """
+    for folder in (STATIC, PAGE):
+        file = folder / name
+        if Path(name).suffix in KINDS and Path(name).name == name and file.is_file():
+            return file
+    raise NotThereError(f"there is no file {name!r}")
+
+
+def _pages(app: FastAPI, place: Place, looker: Looker) -> None:
     def page(name: str) -> HTMLResponse:
         titles = {"list": "Runs", "compare": "Compare", "studies": "Studies", "study": "Study"}
         return HTMLResponse(shell(titles[name], (STATIC / f"{name}.html").read_text("utf-8"), name))
@@ -111,18 +141,20 @@ def _pages(app: FastAPI, place: Place) -> None:
         return page("study")
 
     @app.get("/run/{folder:path}")
-    def run(folder: str, tour: int | None = None) -> Response:
+    def run(folder: str, tour: int | None = None, step: float | None = None) -> Response:
         there = place.run(folder)
-        parts = page_parts(there)
+        twin = twin_below(place, there)
+        parts = page_parts(there, twin)
         # the tour speaks of the example; at other runs its number says nothing
         shown = folder.startswith(f"{GROUP}/")
         told = {
             "folder": text(folder),
-            "twin": text(twin_of(place, there)),
+            "twin": text("" if twin is None else twin.folder.relative_to(place.root).as_posix()),
             "tour": "" if tour is None or not shown else card(tour),
         }
         body = Template((STATIC / "run.html").read_text("utf-8")).substitute(parts, **told)
-        return HTMLResponse(shell(parts["title"], body, "run"))
+        ahead = BackgroundTask(looker.warm, there, None if step is None else int(step))
+        return HTMLResponse(shell(parts["title"], body, "run"), background=ahead)
 
     @app.get("/tour")
     def begin() -> Response:
@@ -134,26 +166,11 @@ def _pages(app: FastAPI, place: Place) -> None:
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:
-        for folder in (STATIC, PAGE):
-            file = folder / name
-            if Path(name).suffix in KINDS and Path(name).name == name and file.is_file():
-                return Response(file.read_bytes(), media_type=KINDS[Path(name).suffix])
-        raise NotThereError(f"there is no file {name!r}")
+        return Response(_static(name).read_bytes(), media_type=KINDS[Path(name).suffix])
 
     @app.get("/favicon.ico")
     def icon() -> Response:
         return Response((STATIC / "icon.svg").read_bytes(), media_type=KINDS[".svg"])
-
-
-def twin_of(place: Place, run: Run) -> str:
-    """The folder of a fork's twin, where it is below the same root; "" else."""
-    fork = run.provenance.get("fork")
-    twin = fork.get("twin") if isinstance(fork, dict) else None
-    folder = twin.get("folder") if isinstance(twin, dict) else None
-    try:
-        return folder if isinstance(folder, str) and place.run(folder) else ""
-    except NotThereError:
-        return ""
 
 
 def _data(app: FastAPI, place: Place, looker: Looker) -> None:
@@ -197,6 +214,10 @@ def _data(app: FastAPI, place: Place, looker: Looker) -> None:
         measure: Annotated[list[str] | None, Query(max_length=24)] = None,
     ) -> dict[str, Any]:
         return compared([(folder, place.run(folder)) for folder in run], measure or ())
+
+    @app.get("/api/forks/{folder:path}")
+    def forks(folder: str) -> dict[str, Any]:
+        return forks_of(place, place.run(folder), place.root)
 
     @app.get("/api/studies")
     def studies() -> list[dict[str, Any]]:

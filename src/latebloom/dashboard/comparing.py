@@ -62,12 +62,16 @@ def _one(folder: str, run: Run, names: Sequence[str]) -> dict[str, Any]:
     steps = scalars["step"].to_numpy() if "step" in scalars.columns else np.zeros(0, np.int64)
     columns = [scalars[name].cast(float).fill_null(float("nan")).to_numpy() for name in known]
     kept = rows_to_keep(steps, columns, most=ROWS)
-    events = [event_from_json(event) for event in run.events] or find_events(scalars)
+    found = [event_from_json(event) for event in run.events] or find_events(scalars)
+    events = {event.name: event.found.step for event in found}
+    fork = run.spec.get("fork")
+    if isinstance(fork, dict) and isinstance(fork.get("step"), int):
+        events["forked"] = fork["step"]
     return {
         "folder": folder,
         "about": " · ".join(filter(None, (task_title(run.spec), findings.setting(run.spec)))),
         "state": run.state,
-        "events": {event.name: event.found.step for event in events},
+        "events": events,
         "steps": steps[kept].tolist(),
         "curves": {n: finite_json(column[kept].tolist()) for n, column in zip(known, columns, strict=True)},
         "names": [name for name in scalars.columns if name not in ("run", "step")],

@@ -44,7 +44,10 @@ def page_data(
     """
     steps = scalars["step"].to_numpy() if "step" in scalars.columns else np.zeros(0, np.int64)
     names = [line.name for figure in figures.all for line in figure.lines]
-    columns = {name: _numbers(scalars[name]) for name in names}
+    # all columns by one query: one for each would take most of the time that a page takes
+    taken = scalars.select(pl.col(sorted(set(names))).cast(pl.Float64).fill_null(float("nan"))) if names else scalars
+    columns = {name: taken[name].to_numpy() for name in names}
+    absent = scalars.select(pl.col(taken.columns).is_null()) if names else scalars
     crossings = [c for event in events for c in (event.found, *event.sensitivity)]
     always = [step for c in crossings if c.step is not None for step in (c.step, *(c.interval or ()))]
     most = min(MOST_ROWS, max(200, CURVE_NUMBERS // max(1, len(columns))))
@@ -62,7 +65,7 @@ def page_data(
             notes.append(note)
     return {
         "steps": steps[kept].tolist(),
-        "curves": {name: _curve(scalars[name], column, kept) for name, column in columns.items()},
+        "curves": {name: _curve(absent[name].to_numpy()[kept], column[kept]) for name, column in columns.items()},
         "arrays": packed,
         "figures": [figure.to_json() for figure in figures.all],
         "phases": spans(phases),
@@ -71,14 +74,9 @@ def page_data(
     }
 
 
-def _numbers(column: pl.Series) -> np.ndarray:
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-
-
-def _curve(logged: pl.Series, column: np.ndarray, kept: np.ndarray) -> list[float | int | bool | None]:
+def _curve(absent: np.ndarray, column: np.ndarray) -> list[float | int | bool | None]:
     """Numbers, None where one is not finite, False where none was taken."""
-    absent = logged.is_null().to_numpy()[kept]
-    return [False if skip else _short(v) for skip, v in zip(absent, column[kept].tolist(), strict=True)]
+    return [False if skip else _short(v) for skip, v in zip(absent.tolist(), column.tolist(), strict=True)]
 
 
 def _short(value: float) -> float | int | None:
@@ -138,6 +136,11 @@ def _mark(event: Event) -> dict[str, Any]:
         "step": found.step,
         "interval": list(found.interval) if found.interval else None,
     }
+
+
+def forked_at(step: int) -> dict[str, Any]:
+    """The mark of the step at which a fork left its parent: no event, since no measure found it."""
+    return {"name": "forked", "title": "Fork", "measure": "", "threshold": None, "step": step, "interval": None}
 
 
 def describe(figure: Figure, data: dict[str, Any]) -> str:

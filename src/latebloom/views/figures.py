@@ -53,8 +53,9 @@ class Figure:
 
     @property
     def measures(self) -> list[str]:
-        """The names of all that it shows."""
-        return [line.name for line in self.lines] + ([self.array] if self.array else [])
+        """The names of all measures that it shows, a twin's too."""
+        names = [line.name.removesuffix(TWIN).removesuffix(LESS) for line in self.lines]
+        return list(dict.fromkeys([*names, *([self.array] if self.array else [])]))
 
     def to_json(self) -> dict[str, Any]:
         """The figure as plain data."""
@@ -63,6 +64,8 @@ class Figure:
 
 BY_TENSOR = "weight_norm_sq_by_tensor"
 AXES = ("run", "step")
+TWIN, LESS = " of the twin", " beside the twin's"
+"""After a measure's name: the same number of a fork's twin, and how far the fork's is from it."""
 
 
 def title_of(name: str) -> str:

@@ -39,7 +39,7 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
     return Html(f"<{' '.join(words)}>") if name in VOID else Html(f"<{' '.join(words)}>{inside}</{name}>")
 
 
-VOID = {"br", "hr"}
+VOID = {"br", "hr", "link"}
 
 
 def join(*children: object) -> Html:

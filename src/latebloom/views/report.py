@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from latebloom import __version__
 from latebloom.analysis import Event, event_from_json, find_events, phases
+from latebloom.analysis.forked import compare, twin_of
 from latebloom.errors import LatebloomError
-from latebloom.views import findings, tables
-from latebloom.views.embed import describe, page_data
-from latebloom.views.figures import AXES, Figure
+from latebloom.views import beside, findings, tables
+from latebloom.views.embed import describe, forked_at, page_data
+from latebloom.views.figures import AXES, LESS, TWIN, Figure
 from latebloom.views.markup import Html, join, json_for_script, tag
 from latebloom.views.sections import choose
 
@@ -101,17 +102,25 @@ def render_report(run: Run) -> str:
     """
     style, script = page_text("report.css"), bundle()
     return Template(page_text("report.html")).substitute(
-        page_parts(run), policy=policy(style, script), style=style, script=script, version=__version__
+        page_parts(run, twin_of(run)), policy=policy(style, script), style=style, script=script, version=__version__
     )
 
 
-def page_parts(run: Run) -> dict[str, Html]:
+def page_parts(run: Run, twin: Run | None = None) -> dict[str, Html]:
     """What a run's page says and shows, piece by piece, by the names in `report.html`.
 
     Args:
         run: finished or not; of an unfinished one, what has been logged so far.
+        twin: of a fork, the untouched run that it is shown beside.
     """
     scalars, arrays, left_out = one_run(run.scalars, run.arrays)
+    compared = Html("")
+    if twin is not None and "step" in scalars.columns:
+        try:
+            compared = beside.told(compare(run, twin))
+            scalars = beside.with_twin(scalars, twin.scalars)
+        except LatebloomError as error:
+            left_out.append(f"It is not shown beside its twin: {error}")
     # by today's rules, which are a function of the log; the events that were stored with it are those of its time
     events = find_events(scalars) if "step" in scalars.columns else [event_from_json(event) for event in run.events]
     last = int(scalars["step"][-1]) if len(scalars) else None
@@ -120,12 +129,16 @@ def page_parts(run: Run) -> dict[str, Html]:
     notes = [*left_out, *data.pop("notes")]
     if figures.undrawn:
         notes.append(f"Logged, but not drawn: {', '.join(figures.undrawn)}.")
-    names = [n for n in (*scalars.columns, *map(str, arrays.data_vars)) if n not in AXES]
+    logged = [n for n in scalars.columns if not n.endswith((TWIN, LESS))]
+    names = [n for n in (*logged, *map(str, arrays.data_vars)) if n not in AXES]
     summary, spec = run.summary, run.spec
     timing = {"timing": summary["timing"]} if summary.get("timing") else {}
     title = findings.task_title(spec, summary)
     drawn = {part: join(*(_figure(f, data) for f in listed)) for part, listed in figures.sections.items()}
-    return {part: _section(part, html) for part, html in drawn.items()} | {
+    fork = spec.get("fork")
+    if isinstance(fork, dict) and isinstance(fork.get("step"), int):
+        data["events"].append(forked_at(fork["step"]))
+    return {part: _section(part, html, compared if part == "beside" else Html("")) for part, html in drawn.items()} | {
         "title": join(f"{title} · {run.id}"),
         "head": _head(run, title, events, last),
         "notes": join(*(tag("p", note, class_="quiet") for note in notes)),
@@ -140,6 +153,7 @@ def page_parts(run: Run) -> dict[str, Html]:
 
 HEADINGS = {
     "learning": "Learning curves",
+    "beside": "Beside its twin",
     "circuit": "The circuit",
     "curvature": "Curvature, updates, precision",
     "scale": "Norms, scale, sparsity",
@@ -148,13 +162,14 @@ HEADINGS = {
 }
 
 
-def _section(part: str, html: Html) -> Html:
-    if not html:
+def _section(part: str, html: Html, words: Html) -> Html:
+    if not html and not words:
         return Html("")
     title, figures = HEADINGS[part], tag("div", html, class_=part)
     if part == "more":
         return tag("section", tag("details", tag("summary", tag("h2", title)), figures))
-    return tag("section", tag("h2", title, class_="unseen" if part == "learning" else None), figures)
+    heading = tag("h2", title, class_="unseen" if part == "learning" else None)
+    return tag("section", heading, words, figures, id=None if part == "learning" else f"section-{part}")
 
 
 def one_run(scalars: pl.DataFrame, arrays: xarray.Dataset) -> tuple[pl.DataFrame, xarray.Dataset, list[str]]:

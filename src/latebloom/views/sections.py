@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import xarray
 
 from latebloom.measures import RECORDS
-from latebloom.views.figures import AXES, BY_TENSOR, Figure, Line, Role, title_of
+from latebloom.views.figures import AXES, BY_TENSOR, LESS, TWIN, Figure, Line, Role, title_of
 
 COLOURS: tuple[Role, ...] = ("one", "two", "three", "four", "five")
 
@@ -20,6 +21,11 @@ def _curves(id: str, title: str, unit: str, scale: str, *lines: tuple[str, str] 
     colours = iter(COLOURS)
     made = tuple(line if isinstance(line, Line) else Line(*line, next(colours)) for line in lines)
     return Figure(id, title, "lines", unit, scale, made, wide=wide)  # pyright: ignore[reportArgumentType]
+
+
+def _beside(id: str, title: str, unit: str, scale: str, name: str) -> Figure:
+    """A fork's curve and its twin's."""
+    return _curves(id, title, unit, scale, (name, "fork"), (f"{name}{TWIN}", "twin"))
 
 
 TRAIN_LOSS, TEST_LOSS = Line("train_loss", "train", "train"), Line("test_loss", "test", "test")
@@ -39,6 +45,29 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
                 Line("test_accuracy_untransposed", "test, no transposes", "extra"),
             ),
             tall=True,
+        ),
+    ),
+    "beside": (
+        _beside("twin-test-accuracy", "Test accuracy", "share of pairs answered right", "share", "test_accuracy"),
+        _beside("twin-test-loss", "Test loss", "nats, logarithmic", "log", "test_loss"),
+        _beside("twin-norm", "Sum of squared weights", "Σw²", "linear", "weight_norm_sq"),
+        _beside("twin-train-loss", "Train loss", "nats, logarithmic", "log", "train_loss"),
+        _curves(
+            "twin-apart",
+            "Accuracy, fork − twin",
+            "share of pairs",
+            "linear",
+            (f"test_accuracy{LESS}", "test"),
+            (f"train_accuracy{LESS}", "train"),
+        ),
+        _curves(
+            "twin-ratio",
+            "Fork ÷ twin",
+            "ratio, logarithmic",
+            "log",
+            (f"test_loss{LESS}", "test loss"),
+            (f"train_loss{LESS}", "train loss"),
+            (f"weight_norm_sq{LESS}", "Σw²"),
         ),
     ),
     "circuit": (
@@ -237,7 +266,9 @@ class Chosen:
 
 def choose(scalars: pl.DataFrame, arrays: xarray.Dataset) -> Chosen:
     """The figures for what was logged."""
-    drawable = [n for n in scalars.columns if n not in AXES and _has_numbers(scalars[n])]
+    # all columns by one query: one for each would take most of the time that a page takes
+    finite = scalars.select(cs.numeric().cast(pl.Float64).is_finite().any())
+    drawable = [n for n in finite.columns if n not in AXES and finite[n].any()]
     present = [n for n in drawable if n != "test_accuracy_untransposed" or _differs(scalars, n, "test_accuracy")]
     by_step = [n for n in map(str, arrays.data_vars) if arrays[n].dims[:1] == ("step",) and arrays[n].ndim == 2]
     by_step = [n for n in by_step if np.isfinite(arrays[n].values).any()]
@@ -255,6 +286,9 @@ def choose(scalars: pl.DataFrame, arrays: xarray.Dataset) -> Chosen:
 
 def _known(figures: Sequence[Figure], present: Sequence[str], stacked: str) -> list[Figure]:
     """The figures that have something of their own to show: curves of the loss alone are in the first section."""
+    beside = any(line.name.endswith(TWIN) for figure in figures for line in figure.lines)
+    if beside and not any(name.endswith(TWIN) for name in present):
+        return []
     kept = [made for figure in figures if (made := _kept(figure, present, stacked))]
     return [f for f in kept if f.tall or f.array or any(line not in (TRAIN_LOSS, TEST_LOSS) for line in f.lines)]
 
@@ -263,10 +297,6 @@ def _unit(name: str) -> str:
     if name not in RECORDS:
         return "unit not recorded"
     return {"1": "pure number", "share": "share"}.get(RECORDS[name].units, RECORDS[name].units)
-
-
-def _has_numbers(column: pl.Series) -> bool:
-    return column.dtype.is_numeric() and bool(column.cast(pl.Float64).is_finite().any())
 
 
 def _differs(scalars: pl.DataFrame, name: str, other: str) -> bool:

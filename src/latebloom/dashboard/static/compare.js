@@ -44,6 +44,8 @@ function fillForm() {
   const now = query().get("align") ?? "";
   const options = [["", "step 0"], ...events.map((name) => [name, name])];
   form.align.replaceChildren(...options.map(([v, words]) => new Option(words, v, false, v === now)));
+  const less = query().get("less") ?? "";
+  form.less.replaceChildren(new Option("values", ""), ...told.runs.map((run) => new Option(`difference from ${run.folder}`, run.folder, false, run.folder === less)));
   const shown = new Set(told.measures.map((m) => m.name));
   form.measure.replaceChildren(new Option("choose …", ""), ...told.names.filter((n) => !shown.has(n)).map((n) => new Option(n, n)));
 }
@@ -79,7 +81,9 @@ function origins() {
 function draw() {
   const at = origins();
   const without = told.runs.filter((_, i) => at[i] === null).map((run) => run.folder);
+  const base = told.runs.findIndex((run) => run.folder === query().get("less"));
   said.textContent = without.length ? `Not drawn, since they have no such event: ${without.join(", ")}.` : "";
+  if (base >= 0) said.append(` Shown is each run less ${told.runs[base].folder}; of losses, each run divided by it.`);
   const figures = told.measures.map((measure) => {
     const figure = html("figure");
     const title = html("h3", "", measure.title);
@@ -89,21 +93,47 @@ function draw() {
     return { figure, host, measure };
   });
   document.getElementById("figures").replaceChildren(...figures.map((f) => f.figure));
-  for (const { host, measure } of figures) drawOne(host, measure, at);
+  for (const { host, measure } of figures) drawOne(host, measure, at, base);
 }
 
-function drawOne(host, measure, at) {
+// The runs that have a number, each with its points (place on the axis, value); with a base, what is left of it.
+function curvesOf(name, log, at, base) {
+  const runs = told.runs.map((run, i) => ({ run, i })).filter(({ run, i }) => at[i] !== null && run.curves[name]);
+  const found = runs.map(({ run, i }) => ({ run, i, points: run.steps.map((step, j) => [step - at[i], run.curves[name][j]]).filter(([, v]) => v !== null) }));
+  if (base < 0) return found;
+  const under = found.find(({ i }) => i === base)?.points;
+  if (!under?.length) return [];
+  const apart = ([x, v]) => {
+    const below = between(under, x);
+    return [x, below === null ? null : log ? v / below : v - below];
+  };
+  return found.filter(({ i }) => i !== base).map((one) => ({ ...one, points: one.points.map(apart).filter(([, v]) => Number.isFinite(v)) }));
+}
+
+// A curve's value at a place: on the straight line between its neighbours, nothing beyond its ends.
+function between(points, x) {
+  const after = points.findIndex(([at]) => at >= x);
+  if (after < 0) return null;
+  const [right, high] = points[after];
+  if (right === x) return high;
+  if (!after) return null;
+  const [left, low] = points[after - 1];
+  return low + ((x - left) / (right - left)) * (high - low);
+}
+
+function drawOne(host, measure, at, base) {
   const width = Math.max(host.clientWidth, 240);
   const height = 250;
-  const drawable = (v) => v !== null && (measure.scale !== "log" || v > 0);
-  const runs = told.runs.map((run, i) => ({ run, i, at: at[i] })).filter(({ run, at }) => at !== null && run.curves[measure.name]);
-  const xs = runs.flatMap(({ run, at }) => [run.steps[0] - at, run.steps.at(-1) - at]);
-  const ys = runs.flatMap(({ run }) => run.curves[measure.name].filter(drawable));
+  const log = measure.scale === "log";
+  const drawable = (v) => v !== null && (!log || v > 0);
+  const runs = curvesOf(measure.name, log, at, base);
+  const xs = runs.flatMap(({ points }) => points.map(([x]) => x));
+  const ys = runs.flatMap(({ points }) => points.map(([, v]) => v).filter(drawable));
   const root = svg("svg", { width, height, role: "img", "aria-label": describe(measure, runs) });
   host.replaceChildren(root);
   if (!ys.length) return;
   const [low, high] = [Math.min(...ys), Math.max(...ys)];
-  const scale = measure.scale === "share" ? shareScale(height - BOTTOM, TOP) : (measure.scale === "log" ? powerScale : evenScale)(low, high, height - BOTTOM, TOP);
+  const scale = measure.scale === "share" && base < 0 ? shareScale(height - BOTTOM, TOP) : (measure.scale === "log" ? powerScale : evenScale)(low, high, height - BOTTOM, TOP);
   const across = evenScale(Math.min(...xs), Math.max(...xs), LEFT, width - 8, Math.floor(width / 110), true);
   const label = (words, x, y, anchor) => root.append(svg("text", { x, y, "text-anchor": anchor }, words));
   for (const [v, words] of scale.ticks) {
@@ -114,17 +144,23 @@ function drawOne(host, measure, at) {
   root.append(svg("line", { x1: LEFT, x2: width - 8, y1: height - BOTTOM, y2: height - BOTTOM, class: "axis" }));
   const align = query().get("align");
   label(align ? `training steps after ${align}` : "training step", width - 8, height - 3, "end");
-  label(measure.unit + (measure.scale === "log" ? ", logarithmic" : ""), 2, 12, "start");
+  const unit = base < 0 ? measure.unit : log ? "ratio" : `${measure.unit}, difference`;
+  label(unit + (log ? ", logarithmic" : ""), 2, 12, "start");
+  // the steps at which runs were forked; aligned on an event they would be as many as there are runs
+  for (const x of align ? [] : new Set(runs.map(({ run }) => run.events.forked ?? null))) {
+    if (x === null) continue;
+    root.append(svg("line", { x1: across.at(x), x2: across.at(x), y1: TOP, y2: height - BOTTOM, class: "event-line" }));
+    label("fork", across.at(x) + 4, TOP + 10, "start");
+  }
   if (align) root.append(svg("line", { x1: across.at(0), x2: across.at(0), y1: TOP, y2: height - BOTTOM, class: "event-line" }));
-  for (const { run, i, at } of runs) {
-    const points = run.steps.map((step, j) => [step, run.curves[measure.name][j]]).filter(([, v]) => v !== null);
-    const d = through(points.map(([step, v]) => (drawable(v) ? [across.at(step - at), scale.at(v)] : null)));
+  for (const { run, i, points } of runs) {
+    const d = through(points.map(([x, v]) => (drawable(v) ? [across.at(x), scale.at(v)] : null)));
     root.append(svg("path", { class: "run-line", d, stroke: look(i).stroke, "stroke-dasharray": look(i).dash }, svg("title", {}, run.folder)));
   }
 }
 
 function describe(measure, runs) {
-  const ends = runs.map(({ run }) => `${run.folder} ends at ${value(run.curves[measure.name].findLast((v) => v !== null) ?? null)}`);
+  const ends = runs.map(({ run, points }) => `${run.folder} ends at ${value(points.at(-1)?.[1] ?? null)}`);
   return `${measure.title}: ${ends.join("; ")}`;
 }
 
@@ -141,6 +177,10 @@ form.addEventListener("submit", (event) => {
 });
 form.align.addEventListener("change", () => {
   setQuery({ align: form.align.value }, true);
+  draw();
+});
+form.less.addEventListener("change", () => {
+  setQuery({ less: form.less.value }, true);
   draw();
 });
 form.measure.addEventListener("change", () => {

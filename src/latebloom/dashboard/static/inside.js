@@ -76,7 +76,9 @@ class Panels {
     const at = this.sizes.steps.indexOf(this.step);
     const missing = this.sizes.steps.filter((step) => !this.tables.has(step) && !this.asking.has(step));
     missing.sort((a, b) => Math.abs(this.sizes.steps.indexOf(a) - at) - Math.abs(this.sizes.steps.indexOf(b) - at));
-    while (this.asking.size < AT_ONCE && missing.length) this.fetch(missing.shift());
+    // what is shown comes alone: the server computes one after the other
+    const most = this.tables.has(this.step) ? AT_ONCE : 1;
+    while (this.asking.size < most && missing.length) this.fetch(missing.shift());
     const here = this.tables.size;
     const all = this.sizes.steps.length;
     this.said.textContent = here < all ? `${here} of ${all} checkpoints are here.` : "";

@@ -4,6 +4,7 @@ import { drawFigures } from "./all.js";
 import { ask, path, post, query, setQuery } from "./ask.js";
 import { nearestRow, readData } from "./data.js";
 import { count } from "./format.js";
+import { showForks } from "./forks.js";
 import { insidePanels } from "./inside.js";
 import { html } from "./svg.js";
 import { themeButton, tooltips } from "./theme.js";
@@ -18,6 +19,7 @@ function start() {
   themeButton(() => time.steps.length && time.draw());
   tooltips();
   showActions();
+  showForks(folder);
   if (data.steps.length) {
     const wanted = Number(query().get("step") ?? NaN);
     if (Number.isFinite(wanted)) time.row = nearestRow(data.steps, wanted, (step) => step);
@@ -68,7 +70,9 @@ function append(told) {
     const values = told.curves[name] ?? told.steps.map(() => false);
     curve.push(...values.map((v) => (v === false ? NaN : v)));
   }
-  Object.assign(data, { events: told.events ?? data.events });
+  // the mark of a fork is no event, and stays
+  const forked = data.events.filter((event) => event.name === "forked");
+  if (told.events) data.events = [...told.events, ...forked];
   data.phases.splice(0, Infinity, ...(told.phases ?? data.phases));
   time.last = data.steps.at(-1);
   if (atEnd) time.row = data.steps.length - 1;

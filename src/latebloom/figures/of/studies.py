@@ -10,6 +10,7 @@ import polars as pl
 
 from latebloom.analysis.diagram import Cell, phase_diagram
 from latebloom.analysis.forked import compare as compare_fork
+from latebloom.analysis.forked import twin_of
 from latebloom.analysis.outcomes import axes_of, axis_named, outcomes
 from latebloom.analysis.statistics import Times, by_axis, kaplan_meier, times_of
 from latebloom.errors import LatebloomError
@@ -17,7 +18,6 @@ from latebloom.figures.reading import Log, NoFigureError, steps_axis, unit_of
 from latebloom.figures.registry import figure
 from latebloom.figures.spec import Axis, Figure, Key, Line, Mark, Panel, Scale, Text, Tile
 from latebloom.measures import RECORDS
-from latebloom.store import open_run
 from latebloom.views.figures import title_of
 from latebloom.views.study_text import MARKS, cell_text
 
@@ -242,7 +242,7 @@ FORKED = (
 def fork(*runs: Run, scale: Scale = "linear") -> Figure:
     """A fork beside its untouched twin: accuracy, losses and Σw², and the steps at which they part."""
     if len(runs) == 1:
-        runs = (*runs, *_twin(runs[0]))
+        runs = (*runs, *filter(None, [twin_of(runs[0])]))
     if len(runs) != 2:
         raise NoFigureError(f"fork is of a fork and its twin, got {len(runs)} runs: name both, the fork first")
     changed, twin = runs
@@ -267,11 +267,3 @@ def fork(*runs: Run, scale: Scale = "linear") -> Figure:
     mark = Mark(f"Fork: {found.change or 'nothing changed'}", found.step, found.step, found.step)
     title = f"Fork and twin · {logs[1].title.partition(' · ')[0]} · {changed.id}"
     return Figure("fork", title, tuple(panels), note, marks=(mark,))
-
-
-def _twin(changed: Run) -> list[Run]:
-    """The twin that a fork's provenance names, where it still lies beside it."""
-    facts = changed.provenance.get("fork")
-    named = (facts.get("twin") or {}).get("folder") if isinstance(facts, Mapping) else None
-    folder = changed.folder.resolve().parent.parent / str(named)
-    return [open_run(folder)] if named and (folder / "spec.json").is_file() else []

@@ -25,32 +25,45 @@ export function drawFigures(data, time, more = []) {
   }).observe(document.body);
 }
 
-// A figure in closed details has no width: it is drawn when they are opened. One that is out of sight is moved when the
-// browser has nothing else to do, so that those in sight keep pace.
+// What is in sight is drawn and moved at once, the rest when the browser has nothing else to do: a page opens, and follows
+// the hand, in the time that the figures in sight take. One that is behind is marked as busy. In closed details a figure
+// has no width: it is drawn when they are opened.
 function unfolded(figure, data, time) {
   const element = document.getElementById(figure.id);
-  const { draw, move } = KINDS[figure.kind](element, figure, data, time);
   const folder = element.closest("details");
-  const open = () => !folder || folder.open;
-  const whole = () => {
-    if (!open()) return;
-    draw();
-    move();
+  let made = null;
+  let stale = true;
+  let seen = false;
+  let behind = false;
+  const catchUp = () => {
+    if (behind) element.removeAttribute("aria-busy");
+    behind = false;
+    if (folder && !folder.open) return;
+    made ??= KINDS[figure.kind](element, figure, data, time);
+    if (stale) made.draw();
+    stale = false;
+    made.move();
   };
-  let seen = true;
-  let waiting = 0;
   const follow = () => {
-    waiting = 0;
-    if (open()) move();
+    if (seen) return catchUp();
+    if (behind) return;
+    behind = true;
+    element.setAttribute("aria-busy", "true");
+    whenIdle(() => behind && catchUp());
   };
-  const moved = () => {
-    if (seen) follow();
-    else waiting ||= whenIdle(follow);
+  const redraw = () => {
+    stale = true;
+    follow();
   };
-  new IntersectionObserver(([entry]) => {
-    seen = entry.isIntersecting;
-    if (seen) follow();
+  new IntersectionObserver((entries) => {
+    seen = entries.at(-1).isIntersecting;
+    if (seen && (stale || behind)) catchUp();
   }).observe(element);
-  folder?.addEventListener("toggle", whole);
-  return { draw: whole, move: moved };
+  folder?.addEventListener("toggle", catchUp);
+  // paper shows all, and waits for nothing
+  addEventListener("beforeprint", () => {
+    stale = true;
+    catchUp();
+  });
+  return { draw: redraw, move: follow };
 }

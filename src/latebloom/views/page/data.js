@@ -2,7 +2,7 @@
 
 export function readData(element) {
   const data = JSON.parse(element.textContent);
-  for (const array of Object.values(data.arrays)) array.values = floats(array.data);
+  for (const array of Object.values(data.arrays)) decodeLate(array);
   // In the page, false is a row at which a number was not taken (curves go on to the next), null one that is not finite.
   for (const [name, curve] of Object.entries(data.curves)) data.curves[name] = curve.map((v) => (v === false ? NaN : v));
   return data;
@@ -15,10 +15,17 @@ export function valueAt(curve, row) {
   return Number.isNaN(curve[at]) ? null : curve[at];
 }
 
+// Decoded when the first figure asks: those out of sight are not what a page waits for.
+function decodeLate(array) {
+  let values = null;
+  Object.defineProperty(array, "values", { enumerable: true, get: () => (values ??= floats(array.data)) });
+}
+
 export function floats(base64) {
-  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return new Float32Array(bytes.buffer);
 }
 
 // The row of an array in force at a step: the last one at or before it, else the first.

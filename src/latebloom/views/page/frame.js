@@ -83,6 +83,8 @@ export class Frame {
     for (const event of events) {
       const x = this.x(event.step);
       this.below.append(svg("line", { x1: x, x2: x, y1: this.top, y2: this.bottom, class: "event-line" }));
+      // where a fork left its parent no curve crosses a threshold that could carry the name
+      if (event.name === "forked") this.below.append(text("fork", x + 5, this.top + 12, "start", "event-name"));
     }
   }
 

@@ -1,0 +1,77 @@
+"""A user of the dashboard in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from settled import settle
+
+try:
+    from playwright import sync_api as api
+except ImportError:
+    api = None
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+needs_browser = pytest.mark.skipif(
+    api is None or CHROMIUM is None,
+    reason="needs Playwright for Python (pip install -e '.[test]') and chromium (Debian: apt-get install chromium)",
+)
+
+
+class User:
+    """A page of the dashboard, and all that went wrong or was asked for."""
+
+    def __init__(self, browser: Any, address: str, **context: Any) -> None:
+        self.address = address
+        self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | context))
+        self.page.set_default_timeout(20_000)
+        self.faults: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def go(self, path: str) -> Any:
+        return self.page.goto(self.address + path)
+
+    def text(self, selector: str) -> str:
+        settle(self.page)
+        return re.sub(r"\s", " ", self.page.inner_text(selector))
+
+    def wait(self, condition: str, seconds: float = 20) -> None:
+        """Until a condition holds; asked from here, since the pages' policy forbids `eval`."""
+        deadline = time.monotonic() + seconds
+        while not self._holds(condition):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+            self.page.wait_for_timeout(20)
+
+    def until(self, holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
+        """Until something seen on the page holds: figures out of sight follow when the browser is idle."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            self.page.wait_for_timeout(20)
+
+    def _holds(self, condition: str) -> bool:
+        try:
+            return bool(self.page.evaluate(condition))
+        except Exception as error:
+            if "context was destroyed" not in str(error):
+                raise
+            return False  # the page is being loaded anew
+
+    def scrub(self, place: int) -> None:
+        self.page.eval_on_selector(
+            "#scrubber", "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", place
+        )
+
+    def pixels(self, selector: str) -> str:
+        settle(self.page)
+        return self.page.eval_on_selector(selector, "canvas => canvas.toDataURL()")
