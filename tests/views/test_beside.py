@@ -91,3 +91,10 @@ def test_a_twin_that_cannot_be_read_is_said(pair: tuple[Any, Any], monkeypatch: 
     monkeypatch.setattr(report, "twin_of", lambda run: Damaged(id=twin.id, spec=twin.spec))
     words = Page(render_report(fork)).text
     assert "It is not shown beside its twin: its log is damaged" in words
+
+
+def test_odd_facts_of_a_fork_are_said(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, twin = pair
+    fork.spec = fork.spec | {"fork": {"step": "soon"}}
+    monkeypatch.setattr(report, "twin_of", lambda run: twin)
+    assert "its facts are not as latebloom writes them" in Page(render_report(fork)).text

@@ -115,12 +115,14 @@ def page_parts(run: Run, twin: Run | None = None) -> dict[str, Html]:
     """
     scalars, arrays, left_out = one_run(run.scalars, run.arrays)
     compared = Html("")
-    if twin is not None and "step" in scalars.columns:
+    if twin is not None and run.spec.get("fork") and "step" in scalars.columns:
         try:
             compared = beside.told(compare(run, twin))
             scalars = beside.with_twin(scalars, twin.scalars)
         except LatebloomError as error:
             left_out.append(f"It is not shown beside its twin: {error}")
+        except (KeyError, TypeError, ValueError) as error:  # a file that was changed by hand
+            left_out.append(f"It is not shown beside its twin: its facts are not as latebloom writes them ({error!r}).")
     # by today's rules, which are a function of the log; the events that were stored with it are those of its time
     events = find_events(scalars) if "step" in scalars.columns else [event_from_json(event) for event in run.events]
     last = int(scalars["step"][-1]) if len(scalars) else None
