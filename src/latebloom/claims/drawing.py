@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from latebloom.views.inks import STATE_COLOURS, inks
 
@@ -60,7 +61,17 @@ class Panel:
     mark: str = ""
 
 
-def curves_figure(panels: Sequence[Panel], title: str, columns: int = 3, log_x: bool = True) -> Figure:
+def aligned(part: Part, event: str) -> Part:
+    """The runs in which an event was seen, their steps counted from it."""
+    runs = part.runs.filter(pl.col(f"{event}.step").is_not_null())
+    begun = runs.select("run", pl.col(f"{event}.step").alias("begun"))
+    curves = part.curves.join(begun, on="run").with_columns(pl.col("step") - pl.col("begun"))
+    return replace(part, runs=runs.with_columns(pl.lit(0).alias(f"{event}.step")), curves=curves)
+
+
+def curves_figure(
+    panels: Sequence[Panel], title: str, columns: int = 3, log_x: bool = True, x: str = "steps"
+) -> Figure:
     """Small multiples with one common axis of steps; where all panels have one y label, one common y axis too."""
     from matplotlib.figure import Figure
 
@@ -79,7 +90,7 @@ def curves_figure(panels: Sequence[Panel], title: str, columns: int = 3, log_x: 
             ax.set_axis_off()
         for i, ax in enumerate(grid[: len(panels)]):
             if i + columns >= len(panels):
-                ax.set_xlabel("steps")
+                ax.set_xlabel(x)
                 ax.tick_params(labelbottom=True)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         handles = {h.get_label(): h for ax in grid for h in ax.get_legend_handles_labels()[0]}
@@ -90,9 +101,8 @@ def curves_figure(panels: Sequence[Panel], title: str, columns: int = 3, log_x: 
 def _draw(ax: Axes, panel: Panel, log_x: bool) -> None:
     for row, curve in panel.part.each():
         for line in panel.lines:
-            known = curve.filter(
-                curve[line.column].is_not_null() & (curve["step"] > 0 if log_x else curve["step"] >= 0)
-            )
+            known = curve.filter(curve[line.column].is_not_null())
+            known = known.filter(known["step"] > 0) if log_x else known
             ax.plot(known["step"], known[line.column], color=line.colour, linewidth=1.1, alpha=0.75)
         if panel.mark and (step := row.get(f"{panel.mark}.step")) is not None:
             ax.plot([step], [0.03], "^", transform=ax.get_xaxis_transform(), color=INK, markersize=4, clip_on=False)

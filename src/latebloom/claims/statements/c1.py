@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Panel, curves_figure
-from latebloom.claims.evidence import mean, middle, share
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Panel, aligned, curves_figure
+from latebloom.claims.evidence import mean, middle, ratio, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import near, taken
 
@@ -70,7 +70,7 @@ def judge(results: Results) -> Judgement:
     }
     numbers |= {
         "lead": mean("steps by which restricted loss leads the test loss", leads, ",.0f"),
-        "rise": mean("excluded loss at test accuracy 0.5 over its least value", rises, ".1f"),
+        "rise": ratio("excluded loss at test accuracy 0.5 over its least value", rises, [1.0] * len(rises), ".1f"),
         "formed": share("runs with a lead of 500 or more and a rise of 3 or more", formed),
         "place": mean("steps from generalising to the steepest fall of Σw²", places, ",.0f"),
         "close": share("runs in which that is 1500 or less", [abs(p) <= NEAR for p in places if math.isfinite(p)]),
@@ -88,7 +88,7 @@ def judge(results: Results) -> Judgement:
 
 def figures(results: Results) -> dict[str, Drawn]:
     """The progress measures over training."""
-    part = results[STUDY]
+    part = aligned(results[STUDY], "grokked")
     losses = [
         Line("train_loss", "training loss", ORANGE),
         Line("test_loss", "test loss", BLUE),
@@ -99,9 +99,14 @@ def figures(results: Results) -> dict[str, Drawn]:
         Panel("losses", part, losses, "loss", log_y=True, mark="grokked"),
         Panel("size of the weights", part, [Line(NORM, "Σw²", PURPLE)], "Σw²", mark="grokked"),
     ]
-    title = "Progress measures of the mainline of Nanda et al."
-    caption = "Losses and Σw² over training, each line a seed."
-    return {"progress": Drawn(curves_figure(panels, title, columns=2, log_x=False), caption)}
+    title = "Progress measures of the mainline of Nanda et al., five seeds"
+    caption = (
+        "Losses and Σw², each line a seed, steps counted from where it has generalised. Memorisation ends where the "
+        "training loss is low, at the left; then the circuit forms (restricted loss falls, excluded loss rises), and "
+        "cleanup (Σw² falls fastest) comes with the fall of the test loss."
+    )
+    x = "steps from generalising"
+    return {"progress": Drawn(curves_figure(panels, title, columns=2, log_x=False, x=x), caption)}
 
 
 CLAIM = Claim(
