@@ -14,18 +14,30 @@ NUMBERS = ("embedding_key_share", "key_count", "loss_all", "gradient_symmetricit
 def circuits(run: Run) -> dict[str, float]:
     """Numbers and criteria of the circuit at the first, the memorising and the last checkpoint, as `end.w_l`.
 
-    The memorising checkpoint is the first one at which the run had memorised; without it, it has no numbers.
+    The memorising checkpoint is the first one at which the run had memorised; without it, it has no numbers. `by_w_l.…`
+    is the last checkpoint again with the key frequencies that stand out in W_L.
 
     Raises:
         LatebloomError: the run cannot be analysed.
     """
     found: dict[str, float] = {}
     for moment, step in _moments(run).items():
-        record = _circuit(run, step)
-        told = {c["name"]: c["value"] for c in record["verdict"]["criteria"]}
-        told |= {name: record["numbers"].get(name) for name in NUMBERS}
-        found |= {f"{moment}.{name}": value for name, value in told.items() if value is not None}
-    return found
+        found |= _told(moment, _circuit(run, step))
+    return found | _told("by_w_l", _by_w_l(run))
+
+
+def _told(moment: str, record: dict[str, Any]) -> dict[str, float]:
+    told = {c["name"]: c["value"] for c in record["verdict"]["criteria"]}
+    told |= {name: record["numbers"].get(name) for name in NUMBERS}
+    return {f"{moment}.{name}": value for name, value in told.items() if value is not None}
+
+
+def _by_w_l(run: Run) -> dict[str, Any]:
+    from latebloom.analysis.circuits import analyse_circuit
+
+    record = _circuit(run, run.checkpoints[-1])
+    keys = record["rules"]["unembedding"]
+    return record if keys == record["keys"] else analyse_circuit(run, keys=keys).to_json()
 
 
 def _moments(run: Run) -> dict[str, int]:

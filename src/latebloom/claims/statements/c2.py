@@ -74,6 +74,18 @@ def judge(results: Results) -> Judgement:
         held = lines_held(results, group)
         numbers[f"all_{group}"] = share(f"networks with all four lines, {words}", [n == len(LINES) for n in held])
         numbers[f"stray_{group}"] = mean(f"lines of evidence of four, {words}", held, ".1f")
+    again = [sum(holds(row, "by_w_l", line) for line in LINES) for row in rows.iter_rows(named=True)]
+    about = "explored afterwards: all four lines, with the key frequencies that stand out in W_L"
+    numbers["by_w_l"] = share(about, [n == len(LINES) for n in again])
+    for line in ("weights", "fits"):
+        least = {"weights": "directions", "fits": "neurons"}[line]
+        words = {"weights": "least share of one wave in a u·MLP or v·MLP", "fits": "neurons of a single frequency"}[
+            line
+        ]
+        found = [x for x in values(results, "trained", least) if math.isfinite(x)]
+        numbers[f"least_{line}"] = Number(
+            f"{words}, the least of the trained networks", min(found, default=math.nan), form=".1%"
+        )
     numbers["keys"] = mean("key frequencies at the end", values(results, "trained", "key_count"), ".1f")
     numbers["w_l"] = mean("W_L's energy in the key frequencies", values(results, "trained", "w_l"), ".1%")
     numbers["logits"] = mean("variance of the logits explained", values(results, "trained", "logits"), ".1%")
@@ -137,6 +149,15 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "mixed": "The causal line holds in every trained network and in no control: the key frequencies alone answer, "
+        "random ones do not, and without them the loss is {necessary} times that of guessing. What not every seed "
+        "meets are thresholds taken from the one network of the paper. In one network the rule for key frequencies "
+        "misses one that W_L uses (with W_L's own frequencies all four lines hold in {by_w_l}: explored afterwards, "
+        "not the verdict); in one a direction of W_L is a single wave to {least_weights} only; in one {least_fits} of "
+        "the neurons have a single frequency, against the paper's 84.6 %. So the algorithm is there in all of them, "
+        "and the tidiness is that of the published seed."
+    },
     change="Other thresholds, or key frequencies by another rule: the numbers of each network are in "
     "`examined.parquet`.",
 )
