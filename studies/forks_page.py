@@ -21,7 +21,7 @@ from latebloom.analysis.forked import Comparison, Parting, Shift, common, compar
 from latebloom.errors import LatebloomError
 from latebloom.store import open_run
 from latebloom.store.layout import finite_json
-from latebloom.views.study_figures import save
+from latebloom.views.inks import save
 
 HERE = Path(__file__).parent
 RESULTS, PAGE, IMAGES = HERE / "results", HERE.parent / "docs/forks-results.md", HERE.parent / "docs/images"

@@ -21,8 +21,7 @@ from latebloom.analysis import Event, find_events
 from latebloom.analysis.circuits.over_training import over_training
 from latebloom.analysis.watch import Watch
 from latebloom.store import Run, open_run
-from latebloom.views.inks import drawn_in, inks
-from latebloom.views.study_figures import save
+from latebloom.views.inks import drawn_in, inks, save
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results/mainline-phases.json"

@@ -26,7 +26,7 @@ from latebloom.analysis.statistics import (
     ratio_of_medians,
     times_of,
 )
-from latebloom.views.study_figures import diagram_figure, save, scaling_figure, survival_figure
+from latebloom.figures.endings import map_of, scaling_of, survival_of
 from latebloom.views.study_text import effect, estimate, fit_line
 
 HERE = Path(__file__).parent
@@ -97,17 +97,16 @@ def draw() -> None:
     decay, fraction = swept("lambda", "optim.weight_decay"), swept("fraction", "split.fraction")
     x = decay.frame[decay.axis].to_numpy()
     groups = [(f"λ = {v:g}", times) for v, times in decay.groups]
-    save(
-        survival_figure(groups, "grokked", "When runs grok, by weight decay λ (p = 59)"), IMAGES / "sweep-survival.png"
-    )
+    title = "When runs grok, by weight decay λ (p = 59)"
+    survival_of(groups, "grokked", title).save(IMAGES / "sweep-survival.png")
     times = times_of(decay.frame, "grokked")
     title = "Grok step against weight decay (p = 59)"
-    save(scaling_figure(x, times, decay.found.fits[0], "λ", "grokked", title), IMAGES / "sweep-lambda.png")
+    scaling_of(x, times, decay.found.fits[0], "λ", "grokked", title).save(IMAGES / "sweep-lambda.png")
     shares = [(f"{v:.0%}", times) for v, times in fraction.groups]
     title = "When runs grok, by the share of pairs trained on (p = 113)"
-    save(survival_figure(shares, "grokked", title), IMAGES / "sweep-fraction.png")
+    survival_of(shares, "grokked", title).save(IMAGES / "sweep-fraction.png")
     for show in ("state", "grokked", "delay"):
-        save(diagram_figure(diagram(), show), IMAGES / f"sweep-phases-{show}.png")
+        map_of(diagram(), show).save(IMAGES / f"sweep-phases-{show}.png")
 
 
 def page() -> str:

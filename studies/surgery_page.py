@@ -20,8 +20,7 @@ from matplotlib.figure import Figure
 
 from latebloom.analysis import find_events
 from latebloom.store import Run, open_run
-from latebloom.views.inks import drawn_in, inks, ramp
-from latebloom.views.study_figures import save
+from latebloom.views.inks import drawn_in, inks, ramp, save
 
 HERE = Path(__file__).parent
 RESULTS, COST = HERE / "results/surgery.json", HERE / "results/surgery-cost.json"

@@ -58,7 +58,7 @@ def diagram(
         int | None, Parameter(help="steps within which 90 % must be reached [default: those of the study's runs]")
     ] = None,
     output: Annotated[
-        Path | None, Parameter(name=["--output", "-o"], help="also draw it into this file (.png, .svg, .pdf)")
+        Path | None, Parameter(name=["--output", "-o"], help="also draw it into this file (.png, .svg, .pdf, .html)")
     ] = None,
     dark: Annotated[bool, Parameter(negative="", help="draw on a dark ground")] = False,
     runs: RunsFolder = Path("runs"),
@@ -81,9 +81,9 @@ def diagram(
     frame = open_outcomes(study, runs, None if budget is None else replace(LIU, budget=budget))
     found = phase_diagram(frame, x, y)
     if output is not None:
-        from latebloom.views.study_figures import diagram_figure, save
+        from latebloom.figures.endings import map_of
 
-        save(diagram_figure(found, show, dark), output)
+        map_of(found, show).save(output, "dark" if dark else "light")
     if as_json:
         print_json(found.to_json())
         return

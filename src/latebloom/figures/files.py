@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from latebloom.errors import LatebloomError
 from latebloom.figures.spec import Figure, Theme
 from latebloom.figures.theme import THEMES
+from latebloom.store.layout import write_whole
 
 SUFFIXES = (".png", ".svg", ".pdf", ".html")
 
@@ -34,16 +33,7 @@ def save(figure: Figure, path: Path, theme: Theme = "light") -> Path:
 
         data = picture(figure, path.suffix[1:], theme)
     try:
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(unfinished).chmod(0o644)
-            os.replace(unfinished, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(unfinished)
-            raise
+        write_whole(path, data)
     except OSError as error:
         raise LatebloomError(f"{path} cannot be written: {error.strerror}") from error
     return path

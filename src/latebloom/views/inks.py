@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latebloom.errors import LatebloomError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,28 @@ STATE_COLOURS = {
 def inks(dark: bool) -> Inks:
     """The colours for a ground."""
     return DARK if dark else LIGHT
+
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG, SVG or PDF by the file's suffix.
+
+    Raises:
+        LatebloomError: another suffix, or the file cannot be written.
+    """
+    if path.suffix not in SUFFIXES:
+        raise LatebloomError(f"expected a file name that ends in {', '.join(SUFFIXES)}, got {path}")
+    import matplotlib
+
+    # without its date, and with names that do not change, the same figure is the same file
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
+    try:
+        with matplotlib.rc_context({"svg.hashsalt": "latebloom"}):
+            figure.savefig(path, dpi=150, metadata=metadata)
+    except OSError as error:
+        raise LatebloomError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

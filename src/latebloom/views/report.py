@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -18,6 +15,7 @@ from latebloom import __version__
 from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.analysis.forked import compare, twin_of
 from latebloom.errors import LatebloomError
+from latebloom.store.layout import write_whole
 from latebloom.views import beside, findings, tables
 from latebloom.views.embed import describe, forked_at, page_data
 from latebloom.views.figures import AXES, LESS, TWIN, Figure
@@ -76,16 +74,7 @@ def write_page(page: str, path: Path, command: str) -> Path:
         LatebloomError: the folder cannot be written.
     """
     try:
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(page)
-            Path(unfinished).chmod(0o644)
-            os.replace(unfinished, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(unfinished)
-            raise
+        write_whole(path, page.encode())
     except OSError as error:
         raise LatebloomError(
             f"The report {path} cannot be written ({error.strerror}): see to the disk and to the folder's permissions, "

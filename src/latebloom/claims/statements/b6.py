@@ -12,7 +12,7 @@ from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.evidence import Number
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, width
-from latebloom.views.study_figures import scaling_figure
+from latebloom.figures.endings import scaling_of
 
 STUDY = "memorising"
 FLAT = 0.1
@@ -65,10 +65,8 @@ def figures(results: Results) -> dict[str, Drawn]:
     runs = results[STUDY].runs.with_columns(width(results[STUDY].runs).alias("width"))
     x, times = runs["width"].to_numpy().astype(np.float64), times_of(runs, "memorised")
     title = "Memorising (training accuracy ≥ 0.99) against width, addition mod 97"
-    figure = scaling_figure(x, times, fit_power_law(times, {"width": x}), "width", "memorised", title)
-    ax, values = figure.axes[0], sorted(set(runs["width"]))
-    ax.set_xticks(values, [f"{value}" for value in values])
-    ax.minorticks_off()
+    widths = sorted(set(runs["width"]))
+    figure = scaling_of(x, times, fit_power_law(times, {"width": x}), "width", "memorised", title, at=widths)
     return {
         "memorising": Drawn(
             figure,

@@ -11,7 +11,7 @@ from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.evidence import Number, mean, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import happened
-from latebloom.views.study_figures import survival_figure
+from latebloom.figures.endings import survival_of
 
 STUDY = "regularisers"
 MOST = 0.8
@@ -79,7 +79,7 @@ def figures(results: Results) -> dict[str, Drawn]:
         "Share of runs that have not yet generalised (test accuracy ≥ 0.95); + where a run ended before it did. "
         "Runs with dropout and ℓ1 have no weight decay."
     )
-    return {"regularisers": Drawn(survival_figure(groups, "generalised", title), caption)}
+    return {"regularisers": Drawn(survival_of(groups, "generalised", title), caption)}
 
 
 CLAIM = Claim(

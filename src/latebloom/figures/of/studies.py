@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from latebloom.analysis.diagram import Cell, phase_diagram
+from latebloom.analysis.diagram import phase_diagram
 from latebloom.analysis.forked import compare as compare_fork
 from latebloom.analysis.forked import twin_of
 from latebloom.analysis.outcomes import axes_of, axis_named, outcomes
-from latebloom.analysis.statistics import Times, by_axis, kaplan_meier, times_of
-from latebloom.errors import LatebloomError
+from latebloom.analysis.statistics import Times, by_axis, times_of
+from latebloom.figures.endings import map_of, scaling_of, survival_of
 from latebloom.figures.reading import Log, NoFigureError, steps_axis, unit_of
 from latebloom.figures.registry import figure
-from latebloom.figures.spec import Axis, Figure, Key, Line, Mark, Panel, Scale, Text, Tile
+from latebloom.figures.spec import Axis, Figure, Line, Mark, Panel, Scale
 from latebloom.measures import RECORDS
 from latebloom.views.figures import title_of
-from latebloom.views.study_text import MARKS, cell_text
 
 if TYPE_CHECKING:
     from latebloom.store import Run, Study
@@ -91,24 +90,8 @@ def survival(study: Study | pl.DataFrame, *, by: str = "", event: Event = "grokk
     """Survival curves: the share of runs that have not yet grokked, by the values of an axis, with 95 % bands."""
     frame = _frame(study)
     axis = _axis("survival", frame, by)
-    groups = _groups(frame, axis, event)
-    parts: list[Line] = []
-    for i, (value, times) in enumerate(groups):
-        ink = i / max(len(groups) - 1, 1)
-        curve = kaplan_meier(times)
-        steps, shares = np.concatenate([[1.0], curve.step]), np.concatenate([[1.0], curve.survival])
-        low, high = (np.concatenate([[np.nan], end]) for end in (curve.low, curve.high))
-        parts.append(Line(steps, shares, f"{_short(axis)} = {value}", ink, steps=True, low=low, high=high))
-        gone = np.unique(times.low[~times.seen])
-        parts.append(Line(gone, curve.at(gone.tolist()), ink=ink, marker="cross", joined=False))
-    first = min(float(times.known[times.known > 0].min()) for _, times in groups if (times.known > 0).any())
-    last = max(float(times.known.max()) for _, times in groups)
-    x = Axis("steps", scale="log", range=(first / 1.5, last * 1.1))
-    y = Axis(f"share of runs not yet {event}", range=(0.0, 1.03))
-    note = f"Kaplan–Meier curves of {sum(len(t) for _, t in groups)} runs; bands are 95 %, pointwise; + is where runs "
-    note += "ended without the event (censored)."
-    return Figure("survival", f"When runs are {event}", (Panel(f"By {axis}", x, y, tuple(parts)),), note, columns=1,
-                  height=3.2)  # fmt: skip
+    groups = [(f"{_short(axis)} = {value}", times) for value, times in _groups(frame, axis, event)]
+    return survival_of(groups, event, f"When runs are {event}", f"By {axis}")
 
 
 @figure(needs="a study over an axis of numbers, with runs that have ended", of="study")
@@ -119,25 +102,10 @@ def scaling(study: Study | pl.DataFrame, *, by: str = "", event: Event = "grokke
     found = by_axis(frame, axis, event, tuple(axes_of(frame)))
     if not found.fits:
         raise NoFigureError(f"scaling needs an axis of numbers, and {axis} is none: choose another with --by")
-    fit = found.fits[0]
-    known = [(float(value), times) for value, times in _groups(frame, axis, event) if float(value) > 0]
-    x = np.concatenate([np.full(len(times), value) for value, times in known])
-    seen = np.concatenate([times.seen for _, times in known])
-    steps = np.concatenate([times.known for _, times in known])
-    parts = [
-        Line(x[seen], steps[seen], "a run", "three", marker="circle", joined=False),
-        Line(x[~seen], steps[~seen], "ended before (censored)", "test", marker="triangle-up", joined=False),
-    ]
-    parts = [part for part in parts if len(part.x)]
-    if fit.middle is not None:
-        b = fit.exponents[axis]
-        ends = "" if b.low is None or b.high is None else f" [{b.low:.2f}, {b.high:.2f}]"
-        grid = np.geomspace(x.min(), x.max(), 40)
-        parts.append(Line(grid, fit.predict({axis: grid}), f"T ∝ x^{b.value:.2f}{ends}, {fit.law}", "ink"))
-    y = Axis(f"step at which a run is {event}", scale="log")
-    note = f"Censored runs count in the fit as later than their last step. {fit.reason}".strip()
-    panel = Panel(f"By {axis}", Axis(axis, scale="log"), y, tuple(parts))
-    return Figure("scaling", f"Time until runs are {event}", (panel,), note, columns=1, height=3.2)
+    kept = frame.filter(frame[axis] > 0)
+    return scaling_of(
+        kept[axis].to_numpy(), times_of(kept, event), found.fits[0], axis, event, f"Time until runs are {event}"
+    )
 
 
 @figure(needs="a study over two axes, with runs that have ended", of="study")
@@ -152,53 +120,7 @@ def phase_map(
             raise NoFigureError(f"phase-map needs two axes, choose them with --x and --y among {', '.join(free)}")
         x = x or next(name for name in free if name != y)
         y = y or next(name for name in free if name != x)
-    found = phase_diagram(frame, x, y)
-    inks = _state_inks if show == "state" else _step_inks(found.cells, show)
-    parts: list[Tile | Text] = []
-    for cell in found.cells:
-        column, row = found.xs.index(cell.x), found.ys.index(cell.y)
-        left = column - 0.5
-        for share, ink in inks(cell):
-            parts.append(Tile(left, row - 0.5, share, ink))
-            left += share
-        parts.append(Text(column, row, cell_text(cell, show).replace(" ", "\n"), "tile"))
-    heads = {
-        "state": "numbers are seeds",
-        "grokked": "median step of grokking; seen in / runs where some are censored",
-        "delay": "median steps from memorising to grokking; seen in / runs that memorised",
-    }
-    axes = [
-        Axis(name, range=(-0.5, len(values) - 0.5), ticks=tuple((float(i), _label(v)) for i, v in enumerate(values)))
-        for name, values in ((found.x, found.xs), (found.y, found.ys))
-    ]
-    states = found.states if show == "state" else ()
-    keys = tuple(Key(f"state-{state}", f"{MARKS[state]}  {state}") for state in states)
-    title = (
-        f"End states within {found.budget:,} steps" if show == "state" else heads[show].partition(";")[0].capitalize()
-    )
-    panel = Panel(title, axes[0], axes[1], tuple(parts), square=True)
-    note = heads[show].capitalize() + "." + (f" Pooled over {', '.join(found.pooled)}." if found.pooled else "")
-    height = min(6.0, max(2.4, 0.62 * len(found.ys) + 0.6))
-    return Figure("phase-map", "Phase diagram", (panel,), note, columns=1, keys=keys, height=height)
-
-
-def _state_inks(cell: Cell) -> list[tuple[float, str | float]]:
-    return [(number / cell.runs, f"state-{state}") for state, number in cell.states.items()]
-
-
-def _step_inks(cells: Sequence[Cell], show: str) -> Any:
-    """A function from a cell to its place between the earliest and the latest median, on a logarithmic scale."""
-    medians = {(c.x, c.y): (c.grokked if show == "grokked" else c.delay).step for c in cells}
-    known = [m for m in medians.values() if m is not None and m > 0]
-    low, high = np.log(min(known, default=1.0)), np.log(max(known, default=1.0))
-
-    def inks(cell: Cell) -> list[tuple[float, str | float]]:
-        m = medians[cell.x, cell.y]
-        if m is None or m <= 0:
-            return [(1.0, "state-unclear")]
-        return [(1.0, float((np.log(m) - low) / max(high - low, 1e-9)))]
-
-    return inks
+    return map_of(phase_diagram(frame, x, y), show)
 
 
 def _frame(study: Study | pl.DataFrame) -> pl.DataFrame:
@@ -215,19 +137,11 @@ def _axis(name: str, frame: pl.DataFrame, by: str) -> str:
 
 
 def _groups(frame: pl.DataFrame, axis: str, event: str) -> list[tuple[Any, Times]]:
-    groups = [(v, times_of(frame.filter(frame[axis] == v), event)) for v in frame[axis].unique().sort().to_list()]
-    groups = [(value, times) for value, times in groups if len(times)]
-    if not groups:
-        raise LatebloomError(f"expected runs that tell when they are {event}, got none")
-    return groups
+    return [(v, times_of(frame.filter(frame[axis] == v), event)) for v in frame[axis].unique().sort().to_list()]
 
 
 def _short(axis: str) -> str:
     return axis.rpartition(".")[2]
-
-
-def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 FORKED = (
