@@ -77,9 +77,9 @@ CLAIM = Claim(
     source=SOURCE,
     published="No experiment is given.",
     departures=NETWORK
-    + " Widths 4, 64 and 512 of one hidden layer, 4, 64 and 128 of two, 3000 steps at most. "
+    + " Widths 4, 64 and 512 of one hidden layer, 4, 64 and 128 of two, learning rate 2e-3, 3000 steps at most. "
     + LOOKED
-    + " They had width 64.",
+    + " They had width 64. The learning rate was doubled before these runs, since at 1e-3 some of C4's ended too soon.",
     reads={STUDY: ()},
     rule=(
         "Generalised: test accuracy ≥ 0.95, sustained, within 3000 steps. Supported: at one of the depths "

@@ -66,8 +66,8 @@ CLAIM = Claim(
     source=SOURCE,
     published="Transformers; 5000 epochs and more for S_n.",
     departures="One MLP for all (two concatenated embeddings of 64, one hidden layer of 128 ReLUs, full-batch AdamW, "
-    "λ = 1, learning rate 1e-3), 4000 steps at most; S_4 instead of S_5. " + LOOKED + " Within 6000 steps seed 99 "
-    "generalised on x² + y² alone, of these.",
+    "λ = 1, learning rate 2e-3), 4000 steps at most; S_4 instead of S_5. " + LOOKED + " Within 6000 steps at a "
+    "rate of 1e-3 seed 99 generalised on x² + y² alone, of these; the rate was doubled before these runs.",
     reads={STUDY: ()},
     rule=(
         f"A run shows the pattern if it memorises (training accuracy ≥ 0.99) and generalises (test ≥ 0.95), both "
