@@ -1,7 +1,7 @@
 """Writes docs/forks-results.md and its figures from the stored results of studies/forks.toml and forks-mlp.toml.
 
 python studies/forks_page.py               from studies/results/forks.json and forks.parquet
-python studies/forks_page.py --runs runs   takes both anew from trained forks (parents in runs/quick and runs/sum-mlp)
+python studies/forks_page.py --runs runs   adds trained forks to both (parents in runs/quick and runs/sum-mlp)
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ NAMES = {
     "split.fraction=0.15": "15 % of the pairs",
     "split.fraction=0.2": "20 % of the pairs",
     "split.fraction=0.25": "25 % of the pairs",
+    "optim.weight_decay=0, regular.norm=now": "norm frozen, decay removed",
 }
 """Forks made by single commands have their settings as their name; those of the file have these."""
 
@@ -95,6 +96,21 @@ def gathered(runs: Path) -> tuple[list[At], pl.DataFrame]:
     if not found:
         raise LatebloomError(f"expected forks that are done in {runs}/forks, got none: train studies/forks.toml")
     return found, pl.concat(frames, how="diagonal_relaxed")
+
+
+def added(old: tuple[list[At], pl.DataFrame], new: tuple[list[At], pl.DataFrame]) -> tuple[list[At], pl.DataFrame]:
+    """What was stored and what is new; of a fork that both have, the new one."""
+    again = {_key(one) for one in new[0]}
+    kept = [one for one in old[0] if _key(one) not in again]
+    keys = pl.struct("network", "change", "at", "seed").map_elements(
+        lambda row: tuple(row.values()) in again, return_dtype=pl.Boolean
+    )
+    return [*kept, *new[0]], pl.concat([old[1].filter(~keys), new[1]], how="diagonal_relaxed")
+
+
+def _key(one: At) -> tuple[str, str, str, int]:
+    network, at, comparison = one
+    return network, comparison.change, at, comparison.seed
 
 
 def stored(found: Iterable[At]) -> str:
@@ -262,12 +278,12 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--runs", type=Path, help="a runs folder with the forks")
     runs = words.parse_args().runs
+    found = restored((RESULTS / "forks.json").read_text("utf-8"))
+    curves = pl.read_parquet(RESULTS / "forks.parquet")
     if runs is not None:
-        RESULTS.mkdir(exist_ok=True)
-        found, curves = gathered(runs)
+        found, curves = added((found, curves), gathered(runs))
         (RESULTS / "forks.json").write_text(stored(ordered(found)), "utf-8")
         curves.write_parquet(RESULTS / "forks.parquet", compression="zstd")
-    found, curves = restored((RESULTS / "forks.json").read_text("utf-8")), pl.read_parquet(RESULTS / "forks.parquet")
     found = ordered(found)
     made = figures(found, curves)
     for name, figure in made.items():

@@ -271,6 +271,46 @@ def test_a_faulty_surgery_of_ones_own_gives_one_message(root, parents, tmp_path,
     assert not list(root.glob("forks/*"))
 
 
+def test_a_network_that_does_not_allow_a_surgery_is_told_and_the_others_are_forked(root, parents, tmp_path):
+    text = OWN.read_text("utf-8").replace(
+        "shaken = {}", "shaken = {}\n        if patient.seed:\n            raise RuntimeError('not this one')"
+    )
+    (tmp_path / "mine.py").write_text(text, "utf-8")
+    both = (parent(root, parents), parent(root, parents, "batches"))
+    change, said = Change(surgery=surgery_named(f"{tmp_path / 'mine.py'}:Shake")), []
+    (one,) = prepare(Asked(both, ("20",), (change,), 10), root, tell=said.append)
+    assert one.parent is both[0]
+    (message,) = said
+    assert message.startswith(f"no surgery on {both[1].id} at step 20: your own surgery")
+    assert "not this one" in message
+    # neither a fork nor a twin of it was made
+    assert all("seed-1" not in folder.name for folder in (root / "forks").iterdir())
+    with pytest.raises(LatebloomError, match=r"no surgery on .* not this one"):
+        prepare(Asked(both[1:], ("20",), (change,), 10), root, tell=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("surgery", "message"),
+    [
+        ("transplant:donor={run}@x", "expected RUN or RUN@STEP for the donor, got '{run}@x'"),
+        ("transplant:donor={run}@", "expected RUN or RUN@STEP for the donor"),
+        ("transplant:donor={run}@33", "has no checkpoint of step 33"),
+        ("transplant:donor=nobody", "There is no run 'nobody'"),
+        ("project:rank=1,source=nothing", "the surgery's step nothing: expected a step, or an event of {run}"),
+        (
+            "remove-frequencies:frequencies=[9]",
+            "no surgery on {run} at step 20: expected frequencies from 1 to 3, got 9",
+        ),
+    ],
+)
+def test_what_a_surgery_cannot_have_is_said(root, parents, surgery, message):
+    run = parent(root, parents)
+    change = Change(surgery=surgery_named(surgery.format(run=run.id)))
+    with pytest.raises(LatebloomError, match=message.format(run=run.id)):
+        prepare(Asked((run,), ("20",), (change,), 10), root)
+    assert not list(root.glob("forks/*"))
+
+
 def test_a_surgery_of_ones_own_cannot_change_the_parents_weights_in_place(root, parents, tmp_path):
     text = OWN.read_text("utf-8").replace("shaken = {}", "shaken = {}; [w.zero_() for w in patient.params.values()]")
     (tmp_path / "mine.py").write_text(text, "utf-8")

@@ -33,28 +33,29 @@ class Moment:
     event: str | None = None
 
 
-def moment_of(run: Run, asked: str, seen: dict[Path, dict[str, Crossing]] | None = None) -> Moment:
+def moment_of(run: Run, asked: str, seen: dict[Path, dict[str, Crossing]] | None = None, where: str = "--at") -> Moment:
     """The step of a run that `asked` means.
 
     Args:
         run: the run.
         asked: a step or an event's name.
         seen: the events of runs that were read before; this run's are added.
+        where: what is asked for it, for messages.
 
     Raises:
         LatebloomError: it is neither a step nor an event that is looked for.
         EventMissingError: the event was not found in this run, with the reason.
     """
-    if asked.isdecimal():
+    if asked.isascii() and asked.isdecimal():
         return Moment(asked, int(asked))
     seen = {} if seen is None else seen
     if run.folder not in seen:
         seen[run.folder] = {event.name: event.found for event in find_events(run.scalars.sort("step"))}
     events = seen[run.folder]
     if asked not in events:
-        raise LatebloomError(f"--at {asked}: expected a step, or an event of {run.id}{suggestion(asked, events)}")
+        raise LatebloomError(f"{where} {asked}: expected a step, or an event of {run.id}{suggestion(asked, events)}")
     found = events[asked]
     if found.step is None:
         why = found.reason or f"not seen up to step {found.censored_at}"
-        raise EventMissingError(f"--at {asked}: not found in {run.id}: {why}")
+        raise EventMissingError(f"{where} {asked}: not found in {run.id}: {why}")
     return Moment(asked, found.step, asked)

@@ -71,13 +71,14 @@ def operated(surgery: Mapping[str, Any], params: Params, setup: Setup, run: Run,
     """
 
     def at(when: str) -> Params:
-        step = run.checkpoints[-1] if when == END else moment_of(run, when).step
+        step = run.checkpoints[-1] if when == END else moment_of(run, when, where="the surgery's step").step
         return state_at(run, setup, step)[0].params
 
     def donor(name: str) -> Params:
-        other, _, when = name.partition("@")
-        found = open_run(other, root)
-        return found.params(int(when) if when else None)
+        other, at, when = name.partition("@")
+        if at and not (when.isascii() and when.isdecimal()):
+            raise LatebloomError(f"expected RUN or RUN@STEP for the donor, got {name!r}")
+        return open_run(other, root).params(int(when) if at else None)
 
     def draw(seed: int) -> Params:
         drawn = initial_params(setup.model.tensors(), setup.spec.init, seed)

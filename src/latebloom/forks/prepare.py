@@ -28,6 +28,10 @@ GROUP = "forks"
 """The folder of all forks in a runs folder: the same fork, asked for twice, is one run."""
 
 
+class RefusedError(LatebloomError):
+    """A network that does not allow the surgery that was asked for."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What forks are asked for: each change at each moment of each parent.
@@ -88,7 +92,7 @@ def prepare(
         asked: the forks.
         root: the runs folder.
         threads: CPU threads of forks and twins; by default as many as the parent had, so that bits agree.
-        tell: told of events that a run does not have, where others have them.
+        tell: told of events that a run does not have, and of networks that do not allow a surgery, where others do.
 
     Raises:
         LatebloomError: with every fault of what is asked for, before anything is stored.
@@ -113,7 +117,26 @@ def prepare(
     if faults:
         head = "the fork has a fault" if len(faults) == 1 else f"the forks have {len(faults)} faults"
         raise LatebloomError("\n".join([f"{head}:", *(f"  {fault}" for fault in faults)]))
-    return [bench.ready(moment, change, part) for bench, moment, change, part in places]
+    return _all_ready(places, tell)
+
+
+def _all_ready(places: Sequence[tuple[_Bench, Moment, Change, Asked]], tell: Callable[[str], None]) -> list[Ready]:
+    """Every fork whose surgery the network allows; of the others the reasons are told.
+
+    Raises:
+        LatebloomError: no network allows its surgery.
+    """
+    found, refused = [], {}
+    for bench, moment, change, part in places:
+        try:
+            found.append(bench.ready(moment, change, part))
+        except RefusedError as error:
+            refused[str(error)] = None
+    if not found:
+        raise LatebloomError("\n".join(refused))
+    for message in refused:
+        tell(message)
+    return found
 
 
 def _places(asked: Asked, seen: dict[Path, dict[str, Crossing]]) -> tuple[list[tuple[Run, Moment]], list[str]]:
@@ -194,8 +217,9 @@ class _Bench:
         spec = self._spec(moment, last, change, asked)
         if (twin := self._known_twin(spec)) is not None:
             return Ready(self.parent, moment, change, spec, twin, None, self.threads)
+        params = self._changed(moment, change)
         twin, twin_spec, relation = self._twin(moment, last, asked)
-        self._store(spec, moment, change, {"folder": _told(twin, self.root), "what": relation})
+        self._store(spec, moment, change, params, {"folder": _told(twin, self.root), "what": relation})
         if spec == twin_spec:
             twin_spec = None
         return Ready(self.parent, moment, change, spec, twin, twin_spec, self.threads)
@@ -219,7 +243,10 @@ class _Bench:
         params = self.state(moment.step)[0].params
         if change.surgery is None:
             return params
-        return operated(change.surgery, params, self.setup, self.parent, self.root)
+        try:
+            return operated(change.surgery, params, self.setup, self.parent, self.root)
+        except LatebloomError as error:
+            raise RefusedError(f"no surgery on {self.parent.id} at step {moment.step}: {error}") from error
 
     def _twin(self, moment: Moment, last: int, asked: Asked) -> tuple[Path, RunSpec | None, str]:
         """The twin's folder, its spec where it is a run of its own, and how it relates to the parent."""
@@ -234,7 +261,7 @@ class _Bench:
         if later is not None:
             met = f"the parent itself: from step {moment.step} to its checkpoint of step {later} it is met bit for bit"
             return run.folder, None, met
-        self._store(spec, moment, Change(), None)
+        self._store(spec, moment, Change(), self.state(moment.step)[0].params, None)
         if not went_on:
             return (
                 folder,
@@ -243,7 +270,9 @@ class _Bench:
             )
         return folder, spec, "the parent continued from the same bits: its own continuation had other rounding"
 
-    def _store(self, spec: RunSpec, moment: Moment, change: Change, twin: Mapping[str, Any] | None) -> None:
+    def _store(
+        self, spec: RunSpec, moment: Moment, change: Change, params: Params, twin: Mapping[str, Any] | None
+    ) -> None:
         """Stores what a fork begins with, unless it is there already."""
         layout = Layout(self.root / GROUP / spec.run_id)
         if layout.manifest.is_file():
@@ -254,7 +283,7 @@ class _Bench:
         setup = prepared(spec)
         state, begun = self.state(moment.step)
         kept = (self.spec.optim["name"], self.spec.gradient["name"])
-        start, optimiser = carried(setup, state, self._changed(moment, change), change.reset_optimiser, kept)
+        start, optimiser = carried(setup, state, params, change.reset_optimiser, kept)
         origin = Origin(moment.step, start.tensors(), history_of(self.parent.scalars, moment.step))
         facts = {
             "parent": {
