@@ -16,7 +16,7 @@ Made = tuple[dict[str, np.ndarray], dict[str, float]]
 """Curves by their measures, and the times of the events."""
 
 EASY = 0.002
-"""Noise of accuracies where a rule asks for a difference of 0.01."""
+"""Noise of accuracies where a rule looks at differences of 0.01."""
 
 
 def accuracies(rng: np.random.Generator, noise: float = 0.01, **times: float) -> dict[str, np.ndarray]:
@@ -106,7 +106,8 @@ def transitions(rng: np.random.Generator) -> Made:
         (after - before) * logistic((STEP - at) / (0.02 * at))
         for before, after, at in zip(levels, levels[1:], times, strict=False)
     )
-    made = accuracies(rng)
+    # the rule begins at memorising, which noise of 0.01 hides now and then until the first plateau is over
+    made = accuracies(rng, EASY)
     made["test_accuracy"] = np.clip(test + 0.005 * rng.normal(size=len(STEP)), 0, 1)
     return made, {f"transition-{n}": at for n, at in enumerate(times, start=1)}
 
