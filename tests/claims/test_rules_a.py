@@ -1,6 +1,7 @@
 """The rules of document A's claims on curves whose verdict is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from claims_at_will import part
 from latebloom.claims.judging import judge
 from latebloom.claims.statements import a1, a2, a3, a4, a5, a6, a7
+from latebloom.errors import LatebloomError
 
 STEPS = np.arange(0, 26001, 500)
 GROKKED, DROP = 6500, 20000
@@ -30,7 +32,7 @@ def results(columns, grokked=GROKKED, memorised=400):
             "train_loss": np.full(len(STEPS), 1e-4),
             "test_loss": np.full(len(STEPS), 1e-3),
             "excluded_loss": np.full(len(STEPS), 1.0),
-            "gradient_captured[0]": np.full(len(STEPS), 0.1),
+            "gradient_captured[1]": np.full(len(STEPS), 0.1),
             "gradient_captured_top": np.full(len(STEPS), 0.3),
             "gradient_curvature": np.full(len(STEPS), 0.1),
             "hessian_max": np.full(len(STEPS), 1.0),
@@ -114,7 +116,13 @@ def test_a3(columns, expected):
     ("share", "expected"), [(lambda s: 0.1, "refuted"), (lambda s: 0.8, "supported"), (lambda s: 0.2 * s, "open")]
 )
 def test_a4(share, expected):
-    assert verdicts(a4.CLAIM, lambda s: {"gradient_captured[0]": np.full(len(STEPS), share(s))}) == (expected, None)
+    assert verdicts(a4.CLAIM, lambda s: {"gradient_captured[1]": np.full(len(STEPS), share(s))}) == (expected, None)
+
+
+def test_results_without_what_a_rule_reads_are_told():
+    whole = results(lambda s: {})["cleanup"]
+    with pytest.raises(LatebloomError, match=r"A4: its results lack .*claims run A4"):
+        judge(a4.CLAIM, {"cleanup": replace(whole, curves=whole.curves.drop("gradient_captured[1]"))})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from latebloom.claims.claim import LEAST_SEEDS, Claim, Judgement
 from latebloom.claims.results import EXAMINED, Results, read_part
 from latebloom.errors import LatebloomError
@@ -20,11 +22,17 @@ def judge(claim: Claim, results: Results) -> Judgement:
     """The claim's rule on results, with a note where there are few seeds.
 
     Raises:
-        LatebloomError: the claim has no rule.
+        LatebloomError: the claim has no rule, or the results lack what it reads.
     """
     if claim.judge is None:
         raise LatebloomError(f"{claim.id} has no rule yet, so nothing can be judged: {claim.open_because}")
-    found = claim.judge(results)
+    try:
+        found = claim.judge(results)
+    except pl.exceptions.ColumnNotFoundError as error:
+        raise LatebloomError(
+            f"{claim.id}: its results lack {str(error).splitlines()[0]}, which the rule reads; `latebloom claims run "
+            f"{claim.id}` collects them anew"
+        ) from error
     seeds = min(results[name].seeds for name in claim.reads)
     if seeds < LEAST_SEEDS:
         few = f"preliminary: {seeds} seeds in a cell, and the ledger asks for {LEAST_SEEDS}"

@@ -140,5 +140,12 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "refuted": "What marks a cleanup comes with grokking and not with the drop: around generalising Σw² becomes "
+        "{norm_grokking} times what it was, the Gini index of the raw weights changes by {gini_grokking} and that of "
+        "the embedding's Fourier norms by {fourier_grokking}; at the drop these are {norm_drop}, {gini_drop} and "
+        "{fourier_drop}. There is one cleanup, as in Nanda et al. (C1), and the drop of the cosine is no second one: "
+        "A1 says where it comes from."
+    },
     change="A run in which the norm falls a second time, at the drop.",
 )

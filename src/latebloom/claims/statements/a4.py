@@ -10,7 +10,7 @@ from latebloom.claims.evidence import mean
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import DEPARTURES, EXACT, PUBLISHED, SOURCE, STUDY, drop_step, typical
 
-FIRST, TOP = "gradient_captured[0]", "gradient_captured_top"
+FIRST, TOP = "gradient_captured[1]", "gradient_captured_top"
 HALF = 0.5
 
 
