@@ -104,6 +104,12 @@ def test_faults_are_told(command):
     assert "expected a number from 1 to 1000" in command("claims", "run", "B6", "--seeds", "0")[2]
 
 
+def test_an_empty_place_says_where_results_are(command, tmp_path):
+    code, out, _ = command("claims", "--folder", str(tmp_path / "none"))
+    assert code == 0
+    assert "No results in" in out
+
+
 def test_the_ledger_is_shown(command):
     code, out, _ = command("claims", "--folder", str(FOLDER))
     assert code == 0

@@ -39,6 +39,11 @@ def show(claim: str | None = None, /, *, folder: Ledger = Path("claims"), as_jso
             print_json({one.id: {"title": one.title, "judgement": told[one.id]} for one in CLAIMS})
         else:
             _list(CLAIMS, told)
+            if not folder.is_dir():
+                console().print(
+                    f"No results in {folder}: the published ones are in the folder claims of latebloom's repository "
+                    "(--folder names it), and `latebloom claims run ID` makes some here."
+                )
         return
     one = claim_of(claim)
     found = read_judgement(one, folder)

@@ -174,7 +174,7 @@ CLAIM = Claim(
     discussion={
         "mixed": "The curve is there; it does not mean that. After the drop the same minibatches, with norms taken in "
         "float64 and no ε, have the cosine that they had before. The cause is the ε of 1e-8 by which the published "
-        "code keeps from dividing by zero: it takes a norm below 1e-8 for 1e-8, and ‖Hg‖ has by then shrunk beneath that. "
+        "code keeps from dividing by zero: it takes a norm below 1e-8 for 1e-8, and ‖Hg‖ has by then shrunk beneath. "
         "The loss multiplied by a thousand gives the same direction and a thousand times the norms, and with it the "
         "published formula returns {published_1000} where it had given {published_1} (explored afterwards)."
     },
