@@ -1,0 +1,50 @@
+"""The page of what grows again says what the stored outcomes say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from latebloom.analysis.surgery import surgery_of
+from latebloom.forks import surgery_named
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def made():
+    place = importlib.util.spec_from_file_location("regrowth_page", ROOT / "studies/regrowth_page.py")
+    module = importlib.util.module_from_spec(place)
+    sys.modules[place.name] = module
+    place.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_that_of_the_stored_outcomes(made):
+    rows = json.loads(made.RESULTS.read_text("utf-8"))
+    assert made.PAGE.read_text("utf-8") == made.page(rows), "run `python studies/regrowth_page.py`"
+    assert "{" not in made.page(rows)
+    assert made.IMAGE.is_file()
+    assert surgery_of(surgery_named(made.PLAN["change"][0]["surgery"]))
+
+
+def test_seeds_stand_behind_every_moment(made):
+    rows = json.loads(made.RESULTS.read_text("utf-8"))
+    assert all(len({row["seed"] for row in members}) >= 3 for members in made.moments(rows).values())
+    # right after the surgery the twin is as it was
+    assert all(row["twin"]["after"][0] == row["fork"]["after"][0] == 0 for row in rows)
+
+
+def test_when_a_level_is_back(made):
+    steps = list(range(100, 400, 20))
+    values = [0.2, 0.99, 0.3, *[0.96] * 12]
+    frame = pl.DataFrame({"step": steps, "test_accuracy": values})
+    assert made.first(frame, "test_accuracy", 0.95, 100) == 60
+    assert made.first(frame[:8], "test_accuracy", 0.95, 100) is None
+    assert made.middle([60, None, 40], 0) == "60 [40 … 60]; 1 of 3 never"
+    assert made.middle([None, None], 0) == "never (2 seeds)"
