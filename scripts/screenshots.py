@@ -28,9 +28,10 @@ from example import SETTINGS
 from dashboard_runs import Served
 from latebloom.dashboard.example import example_row, example_run
 from latebloom.experiment import run_experiment
+from latebloom.forks import Asked, Change, prepare, run_forks
 from latebloom.process import prepare_process
 from latebloom.spec import override, read, resolve
-from latebloom.store import Axis, StudyFile, StudyRun, open_study, write_study
+from latebloom.store import Axis, StudyFile, StudyRun, open_run, open_study, write_study
 from latebloom.views.report import render_report, write_page
 from latebloom.views.study_report import write_study_report
 
@@ -76,6 +77,7 @@ def main() -> None:
     asked = parser.parse_args()
     prepare_process()
     run, study = pictured(asked.runs)
+    forks = forked(run, asked.runs)
     example = example_run()
     assert example is not None
     report = write_page(render_report(example), asked.runs / "report.html", "make screenshots")
@@ -84,7 +86,7 @@ def main() -> None:
     asked.out.mkdir(parents=True)
     with Served(asked.runs) as served, sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for page in pages(served.address, f"seeds/{run.name}", reports):
+        for page in pages(served.address, f"seeds/{run.name}", forks, reports):
             for size, theme, picture in pictures(chromium, page):
                 (asked.out / f"{page.name}-{size}-{theme}.png").write_bytes(picture)
         chromium.close()
@@ -120,7 +122,14 @@ def pictured(root: Path) -> tuple[Path, Path]:
     return run, root / "decay-and-fraction"
 
 
-def pages(address: str, run: str, reports: tuple[Path, Path]) -> Iterator[Page]:
+def forked(run: Path, root: Path) -> list[str]:
+    """Forks of the run at the step of memorising, by their folders."""
+    changes = tuple(Change({"optim.weight_decay": decay}) for decay in (0.0, 0.3, 3.0))
+    found = run_forks(prepare(Asked((open_run(run),), ("memorised",), changes), root), root)
+    return [one.folder.relative_to(root).as_posix() for one in found]
+
+
+def pages(address: str, run: str, forks: list[str], reports: tuple[Path, Path]) -> Iterator[Page]:
     """Every page that there is."""
     row = example_row()
     assert row is not None
@@ -129,12 +138,16 @@ def pages(address: str, run: str, reports: tuple[Path, Path]) -> Iterator[Page]:
     inside += " && document.querySelector('#heads .legend').textContent !== ''"
     compared = "document.querySelectorAll('#figures figure').length > 4"
     map_there = "document.querySelectorAll('.study-map button').length === 9"
-    yield Page("list", f"{address}/?sort=run&descending=false", "document.querySelectorAll('.curve svg').length === 20")
+    yield Page("list", f"{address}/?sort=run&descending=false", "document.querySelectorAll('.curve svg').length === 23")
     yield Page("tour", f"{address}/tour/4", inside)
     yield Page("run", f"{address}/run/{row.folder}?step=2400", inside)
     yield Page("inside", f"{address}/run/{row.folder}", inside, "#inside")
     yield Page("definition", f"{address}/run/{row.folder}?step=2400", inside, "#progress", "#progress .about")
     yield Page("compare", f"{address}/compare?run={row.folder}&run={run}&align=memorised", compared)
+    beside = f"{curves} && document.querySelectorAll('#twin-test-accuracy .plot .line').length === 2"
+    yield Page("fork", f"{address}/run/{forks[0]}", beside, "#section-beside")
+    shown = "&".join(f"run={folder}" for folder in (run, *forks))
+    yield Page("forks", f"{address}/compare?{shown}&less={run}", compared)
     yield Page("studies", f"{address}/studies", "document.querySelectorAll('tbody tr').length === 1")
     yield Page("study", f"{address}/study/decay-and-fraction", map_there, press=".study-map button")
     yield Page("wrong", f"{address}/run/none", "document.querySelector('h1') !== null")

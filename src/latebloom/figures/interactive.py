@@ -223,7 +223,7 @@ def _line(drawn: Drawn, part: Line, place: _Place, look: Look, width: float, hei
         x=_seen(part.x, x),
         y=_seen(part.y, y),
         name=_escaped(part.label or y.label),
-        mode="+".join([*parts, *(["text"] if texts else [])]) or "lines",
+        mode="+".join([*parts, *(["text"] if texts else [])]) or "none",  # a band alone
         line={"color": colour, "width": 1.2 if part.thin else 2.2, "dash": dashes or "solid"} | shape,
         marker=marker,
         hovertemplate=said,

@@ -317,6 +317,8 @@ def _sample(part: Line | Bars, look: Look) -> Any:
     colour = look.ink(part.ink)
     if isinstance(part, Bars):
         return Patch(facecolor=colour, label=part.label)
+    if part.low is not None and not part.joined and not part.marker:
+        return Patch(facecolor=colour, alpha=0.3, label=part.label)
     sample = Line2D([], [], color=colour, label=part.label, linewidth=1.6)
     sample.set_linestyle(_dash(part.ink) if part.joined else "none")
     if part.marker:

@@ -76,4 +76,4 @@ def _cost(one: Comparison) -> Html:
 
 def _table(heads: tuple[str, ...], rows: list[Html], label: str) -> Html:
     head = tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads)))
-    return scrolled(tag("table", head, tag("tbody", *rows), class_="events beside"), label)
+    return scrolled(tag("table", head, tag("tbody", *rows), class_="events"), label)

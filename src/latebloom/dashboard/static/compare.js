@@ -51,7 +51,7 @@ function fillForm() {
 }
 
 function fillTable() {
-  const differs = Object.keys(told.runs[0]?.differs ?? {}).filter((name) => !name.startsWith("sources"));
+  const differs = Object.keys(told.runs[0]?.differs ?? {}).filter((name) => !/^(sources|fork$|fork\.(parent|step)$)/.test(name));
   // an event that no run has would only widen the table
   const events = [...new Set(told.runs.flatMap((run) => Object.keys(run.events).filter((name) => run.events[name] !== null)))];
   const head = (words) => Object.assign(html("th", "", words), { scope: "col" });

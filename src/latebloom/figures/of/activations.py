@@ -83,8 +83,8 @@ def attention(run: Run, *, at: int | None = None) -> Figure:
     scale = Axis("weight on a", range=(0.0, 1.0))
     panels = tuple(_over_pairs(f"Head {head}", table, scale) for head, table in enumerate(weights))
     note = "The weight that the last position gives to the position of a; the rest is given to b and the last position."
-    columns = min(4, len(panels))
-    return Figure("attention", f"Attention at step {step} · {Log(run).title}", panels, note, columns, height=2.3)
+    columns = min(3 if len(panels) % 3 == 0 else 2, len(panels))
+    return Figure("attention", f"Attention at step {step} · {Log(run).title}", panels, note, columns, height=2.9)
 
 
 @figure(needs="a checkpoint, a task with a cyclic group, an embedding")

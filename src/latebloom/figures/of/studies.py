@@ -170,7 +170,7 @@ def fork(*runs: Run, scale: Scale = "linear") -> Figure:
     for name, title, y in FORKED:
         there = [(log, word, ink) for log, word, ink in zip(logs, ("fork", "twin"), ("test", "train"), strict=True)
                  if log.has(name)]  # fmt: skip
-        lines = tuple(Line(*log.curve(name), word, ink) for log, word, ink in there)
+        lines = tuple(Line(*_until(found.last, *log.curve(name)), word, ink) for log, word, ink in there)
         if lines:
             panels.append(Panel(title, steps_axis(scale), y, lines))
     parted = {parting.measure: parting.step for parting in found.parted}
@@ -181,3 +181,8 @@ def fork(*runs: Run, scale: Scale = "linear") -> Figure:
     mark = Mark(f"Fork: {found.change or 'nothing changed'}", found.step, found.step, found.step)
     title = f"Fork and twin · {logs[1].title.partition(' · ')[0]} · {changed.id}"
     return Figure("fork", title, tuple(panels), note, marks=(mark,))
+
+
+def _until(last: int, steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A curve up to a step: a parent that is the twin may go on for long after the fork's end."""
+    return steps[steps <= last], values[steps <= last]
