@@ -99,10 +99,11 @@ CLAIM = Claim(
     figures=figures,
     discussion={
         "mixed": "The order is right and the steps are those of one run: test accuracy begins to rise at {low} and is "
-        "up at {high}, over a range of seeds that holds 8000 for the one and not 10 000 for the other. Memorising is "
-        "over at {memorised} and not at 8000. That both circuits coexist up to 20 000 is not seen: once the networks "
-        "have generalised, test and training loss fall together ({gap} to one), which leaves nothing for memory to add, and "
-        "the excluded loss has by then left its low of memorisation for that of guessing (right panel)."
+        "up at {high}, over a range of seeds that holds 8000 for the one and not 10 000 for the other. "
+        "Memorising is over at {memorised} and not at 8000. That both circuits coexist up to 20 000 is not "
+        "seen: once the networks have generalised, test and training loss fall together ({gap} to one), which"
+        " leaves nothing for memory to add, and the excluded loss has by then left its low of memorisation "
+        "for that of guessing (right panel)."
     },
     change="The authors' own draws of split and weights, which we do not have.",
 )

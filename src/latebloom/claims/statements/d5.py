@@ -78,10 +78,10 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "All of them are memorised; only x² + y², which is addition of relabelled operands, generalises late in "
-        "all runs, and composition in S_4 in {late_s4}. The other two polynomials have not within these steps, on this "
-        "network: Power et al. 2022 report that x³ + xy² + y never did in theirs, and that x² + xy + y² does. Three "
-        "seeds were run."
+        "mixed": "All of them are memorised; only x² + y², which is addition of relabelled operands, generalises late "
+        "in all runs, and composition in S_4 in {late_s4}. The other two polynomials have not within these "
+        "steps, on this network: Power et al. 2022 report that x³ + xy² + y never did in theirs, and that x² "
+        "+ xy + y² does."
     },
     change="Larger networks, more pairs or more steps for the polynomials that did not generalise here.",
 )
