@@ -71,10 +71,10 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "refuted": "A cosine near 1 needs no dominant eigenvector: cos(g, Hg) is high when the curvature is alike along "
-        "all that the gradient is made of, be it one direction or many. Here it is many: the leading "
-        "eigenvectors together hold {top} of its square. Eigenvectors are those of all training pairs, and "
-        "the cosine of the published kind is of minibatches; the figure has that of all pairs."
+        "refuted": "A cosine near 1 needs no dominant eigenvector: cos(g, Hg) is high when the curvature is alike "
+        "along all that the gradient is made of, be it one direction or many. Here it is many: the "
+        "leading eigenvectors together hold {top} of its square. Eigenvectors are those of all training "
+        "pairs, and the cosine of the published kind is of minibatches; the figure has that of all pairs."
     },
     change="A share above one half on minibatches, whose Hessian was not decomposed.",
 )
