@@ -18,7 +18,6 @@ except ImportError:
     api = None
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 needs_browser = pytest.mark.skipif(
     api is None or CHROMIUM is None,
     reason="needs Playwright for Python (pip install -e '.[test]') and chromium (Debian: apt-get install chromium)",

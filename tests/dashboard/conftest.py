@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from browsing import CHROMIUM, FLAGS, User, api
+from browsing import User
 from dashboard_runs import Served, make_study, small
 from latebloom.experiment import run_experiment
 from latebloom.store import RunWriter
@@ -38,16 +38,6 @@ def root(made: Path, tmp_path: Path) -> Path:
 def served(root: Path) -> Iterator[Served]:
     with Served(root) as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium; tests that use it are marked `needs_browser`."""
-    assert api is not None
-    with api.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

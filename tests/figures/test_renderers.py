@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -173,22 +172,17 @@ def test_a_notebook_gets_plotly_and_a_picture(made, monkeypatch):
         interactive.page(made["curves"])
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (Debian: apt-get install chromium)")
-def test_the_page_asks_nothing_of_the_network(made, tmp_path):
-    api = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python: pip install -e '.[test]'")
+def test_the_page_asks_nothing_of_the_network(made, tmp_path, browser):
     path = made["progress"].save(tmp_path / "page.html", "dark")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     asked, said = [], []
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(Path(path).as_uri())
-        page.wait_for_selector(".js-plotly-plot .scatterlayer .trace")
-        assert "Restricted loss" in page.inner_text("body")
-        browser.close()
+    page = browser.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(Path(path).as_uri())
+    page.wait_for_selector(".js-plotly-plot .scatterlayer .trace")
+    assert "Restricted loss" in page.inner_text("body")
+    page.close()
     assert asked == [Path(path).as_uri()]
     assert said == []
 

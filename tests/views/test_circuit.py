@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -140,28 +139,20 @@ def test_the_parts_of_the_page_are_small():
         assert len(file.read_text("utf-8").splitlines()) < 300
 
 
-def test_in_a_browser_it_draws_without_an_error_and_fits_a_phone(transformer, tmp_path):
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
+def test_in_a_browser_it_draws_without_an_error_and_fits_a_phone(transformer, tmp_path, browser):
     path: Path = write_circuit_page(SimpleNamespace(folder=tmp_path, spec={}), *transformer)
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=chromium, args=arguments)
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if not request.url.startswith("file:") else None)
-        page.goto(path.as_uri())
-        assert page.locator("canvas").count() == 4
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
-        assert page.locator("canvas").first.evaluate(painted) > 3
-        page.click("#theme")
-        page.locator("#about-neurons_sum_share, .numbers .about").first.hover()
-        assert page.locator(".numbers .tooltip").first.is_visible()
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url) if not request.url.startswith("file:") else None)
+    page.goto(path.as_uri())
+    assert page.locator("canvas").count() == 4
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    assert page.locator("canvas").first.evaluate(painted) > 3
+    page.click("#theme")
+    page.locator("#about-neurons_sum_share, .numbers .about").first.hover()
+    assert page.locator(".numbers .tooltip").first.is_visible()
+    page.close()
     assert said == []
