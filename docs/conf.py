@@ -43,7 +43,7 @@ def measures_page() -> str:
         "",
     ]
     for measure in MEASURES:
-        how_often = "every log row" if measure.stride == 1 else f"every {measure.stride}th log row"
+        how_often = "every log row" if measure.stride == 1 else f"one log row in {measure.stride}"
         about_it = (measure.compute.__globals__["__doc__"] or "").strip()
         cost = f"In the set `{measure.level}`, at {how_often}; costs {measure.cost:g} training steps of `nanda2023`."
         lines += [f"## {measure.name}", "", about_it, "", cost, ""]

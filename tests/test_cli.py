@@ -287,7 +287,7 @@ def test_sweep_says_first_what_there_is_to_do(command, tmp_path):
     code, out, err = command("sweep", "grid.toml", "--dry-run", "--workers", "2")
     assert (code, err) == (0, "")
     assert "optim.lr: 0.001, 0.01" in out
-    assert "4 runs, 4 to do, of 1 shapes" in out
+    assert "4 runs, 4 to do, of 1 shape" in out
     assert "with 2 workers" in out
     assert not Path("runs").exists()
     told = json.loads(command("sweep", "grid.toml", "--dry-run", "--json")[1])

@@ -153,7 +153,7 @@ def measures(word: str = "", /, *, as_json: AsJson = False) -> None:
 
 
 def _how_often(measure: Measure) -> str:
-    return "every log row" if measure.stride == 1 else f"every {measure.stride}th row"
+    return "every log row" if measure.stride == 1 else f"one log row in {measure.stride}"
 
 
 def _show_components(found: dict[str, dict[str, Any]], as_json: bool) -> None:

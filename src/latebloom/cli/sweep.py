@@ -54,8 +54,8 @@ def sweep(
 
     STUDY is a file such as study.toml: a base (a preset or a spec file), axes, seeds; docs/sweeps.md has all of it.
     Everything is checked before anything starts. Finished runs are skipped, so the same command goes on after Ctrl-C,
-    a kill or a full disk; started several times at once, the processes share the work. Runs lie in runs/<study>/, and
-    latebloom.open_study("runs/<study>") reads them all. Exit code 3 when runs have failed.
+    a kill or a full disk; started several times at once, the processes share the work. Runs lie in runs/NAME/, NAME
+    the name of the study, and latebloom.open_study("runs/NAME") reads them all. Exit code 3 when runs have failed.
     """
     if workers is not None and not 1 <= workers <= 4096:
         raise LatebloomError(f"--workers: expected a number from 1 to 4096, got {workers}")
@@ -175,13 +175,17 @@ def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_jso
     console.print(
         f"seeds: {len(seeds)} ({', '.join(map(str, seeds[:12]))}{', …' if len(seeds) > 12 else ''})", highlight=False
     )
-    console.print(f"{len(plan.specs):,} runs, {len(left):,} to do, of {told['ensembles']:,} shapes", highlight=False)
+    console.print(f"{len(plan.specs):,} runs, {len(left):,} to do, of {_shapes(told['ensembles'])}", highlight=False)
     console.print(
         f"about {duration(int(told['seconds']))} with {workers} workers on an idle machine, "
         f"about {told['bytes'] / 1e6:,.0f} MB on disk (the full number of steps of every run; "
-        f"{told['tried']} shapes were tried for a second each)",
+        f"{_shapes(told['tried'])} tried for a second each)",
         highlight=False,
     )
+
+
+def _shapes(count: int) -> str:
+    return "1 shape" if count == 1 else f"{count:,} shapes"
 
 
 def _told(found: Estimate, workers: int) -> dict[str, Any]:
