@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -287,6 +288,32 @@ def test_the_keyboard_opens_a_cell_a_definition_and_a_comparison(user: Callable[
     one.page.locator("#compare").focus()
     one.page.keyboard.press("Enter")
     one.wait("document.querySelectorAll('#figures figure').length > 4")
+
+
+def test_a_study_of_one_axis_is_a_row(user: Callable[..., User], root: Path) -> None:
+    file = root / "decay-study" / "study.json"
+    study = json.loads(file.read_text("utf-8"))
+    study["axes"] = study["axes"][:1]
+    for run in study["runs"]:
+        del run["cell"]["split.fraction"]
+    file.write_text(json.dumps(study), "utf-8")
+    one = user()
+    one.go("/study/decay-study")
+    one.wait("document.querySelectorAll('.study-map button').length === 2")
+    labels = one.page.eval_on_selector_all(".study-map button", "bs => bs.map(b => b.getAttribute('aria-label'))")
+    assert [label.partition(":")[0] for label in labels] == ["optim.weight_decay 0.5", "optim.weight_decay 1"]
+    one.page.locator(".study-map button").first.click()
+    assert one.page.locator("#cell tbody tr").count() == 4
+
+
+def test_runs_are_pooled_over_an_axis_and_the_address_keeps_it(user: Callable[..., User]) -> None:
+    one = user()
+    one.go("/study/decay-study")
+    one.wait("document.querySelectorAll('.study-map button').length === 4")
+    one.page.select_option("[name=y]", "all runs")
+    one.wait("document.querySelectorAll('.study-map button').length === 2")
+    one.page.reload()
+    one.wait("document.querySelectorAll('.study-map button').length === 2")
 
 
 def test_a_studys_map_shows_end_states_with_a_legend(user: Callable[..., User], root: Path) -> None:

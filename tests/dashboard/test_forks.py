@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from browsing import User, needs_browser
 from dashboard_runs import Served, small
-from latebloom.analysis.forked import compare
+from latebloom.analysis.forked import compare, twin_of
 from latebloom.dashboard.access import Access
 from latebloom.dashboard.app import make_app
 from latebloom.experiment import run_experiment
@@ -74,6 +74,15 @@ def test_a_twin_outside_the_folder_is_not_followed(forked: Forked, tmp_path: Pat
     assert answer.status_code == 200
     assert "Beside its twin" not in answer.text
     assert client(inside).get(f"/api/forks/{fork}").json()["forks"][0]["twin"] == ""
+    # nor does a report or a figure follow it
+    assert twin_of(open_run(inside / fork)) is None
+
+
+def test_a_fork_knows_its_twin(forked: Forked) -> None:
+    root, parent, forks = forked
+    twins = [twin_of(open_run(root / fork)) for fork in forks]
+    assert [twin.folder for twin in twins if twin] == [parent.folder.resolve()] * len(forks)
+    assert twin_of(parent) is None
 
 
 def test_forks_can_be_aligned_on_their_own_step(forked: Forked) -> None:

@@ -64,6 +64,22 @@ def test_the_same_examples_give_the_same_bits_again():
         assert torch.equal(grad, fresh[name])
 
 
+def test_what_is_multiplied_holds_no_denormal_numbers():
+    """They make the products of a network that has memorised a hundred times slower."""
+    task = Modular("add", 13)
+    model = cases.model_for("nanda", task)
+    params = {name: tensor.float() for name, tensor in float64_params(model).items()}
+    params["unembed.W_U"] *= 60 / model.apply(params, task.examples().tokens)[0].std()
+    examples, least = task.examples(), torch.finfo(torch.float32).tiny
+    exact = torch.softmax(model.apply(params, examples.tokens)[0].double(), -1) / len(examples)
+    assert ((exact < least) & (exact > 1e-45)).sum() > 20
+    model.gradients(params, examples, loss_gradient_of(Loss()))
+    by_sum = _Layout.of(model, examples).buffers(model, torch.float32)[2]
+    by_logits = by_sum[:, model.d_mlp : model.d_mlp + model.d_vocab_out]
+    assert (by_logits != 0).any()
+    assert not ((by_logits != 0) & (by_logits.abs() < least)).any()
+
+
 def test_every_example_is_gone_through_once():
     task = Modular("add", 13)
     model = cases.model_for("nanda", task)

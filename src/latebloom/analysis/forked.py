@@ -174,15 +174,23 @@ def compare(fork: Run, twin: Run) -> Comparison:
     )
 
 
-def twin_of(run: Run) -> Run | None:
-    """The twin that a fork's provenance names, where it still lies below the same root; None for what is no fork."""
+def twin_named(run: Run) -> str:
+    """The folder of the twin, relative to the runs folder, as a fork's provenance names it; "" for what is no fork."""
     facts = run.provenance.get("fork")
     twin = facts.get("twin") if isinstance(facts, Mapping) else None
     named = twin.get("folder") if isinstance(twin, Mapping) else None
-    if not isinstance(named, str) or not named:
-        return None
-    folder = run.folder.resolve().parent.parent / named
-    return open_run(folder) if (folder / "spec.json").is_file() else None
+    return named if isinstance(named, str) else ""
+
+
+def twin_of(run: Run) -> Run | None:
+    """A fork's twin, where it still lies below the same root; None for what is no fork.
+
+    The name comes from a file that anyone may have written, so that it is not followed elsewhere.
+    """
+    root = run.folder.resolve().parent.parent
+    folder = (root / twin_named(run)).resolve()
+    below = folder != root and folder.is_relative_to(root)
+    return open_run(folder) if below and (folder / "spec.json").is_file() else None
 
 
 def common(fork: Run, twin: Run) -> tuple[polars.DataFrame, polars.DataFrame]:

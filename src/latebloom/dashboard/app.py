@@ -153,7 +153,7 @@ def _pages(app: FastAPI, place: Place, looker: Looker) -> None:
             "tour": "" if tour is None or not shown else card(tour),
         }
         body = Template((STATIC / "run.html").read_text("utf-8")).substitute(parts, **told)
-        ahead = BackgroundTask(looker.warm, there, None if step is None else int(step))
+        ahead = BackgroundTask(looker.warm, there, step)
         return HTMLResponse(shell(parts["title"], body, "run"), background=ahead)
 
     @app.get("/tour")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from latebloom.analysis.forked import twin_named
 from latebloom.dashboard.listing import event_step
 from latebloom.dashboard.place import NotThereError, Place
 from latebloom.errors import LatebloomError
@@ -39,11 +40,11 @@ def _parent(spec: dict[str, Any]) -> str:
 
 def _told(place: Place, row: RunRow) -> dict[str, Any]:
     try:
-        fork = place.run(row.folder).provenance.get("fork")
+        run = place.run(row.folder)
+        fork, twin = run.provenance.get("fork"), twin_named(run)
     except LatebloomError:  # damaged, or removed just now
-        fork = None
+        fork, twin = None, ""
     facts = fork if isinstance(fork, dict) else {}
-    twin = facts.get("twin")
     return {
         "folder": row.folder,
         "id": row.id,
@@ -51,7 +52,7 @@ def _told(place: Place, row: RunRow) -> dict[str, Any]:
         "step": row.spec["fork"].get("step"),
         "event": facts.get("event"),
         "change": facts.get("change") or "nothing changed",
-        "twin": below(place, twin.get("folder") if isinstance(twin, dict) else None),
+        "twin": _below(place, twin),
         "memorised": event_step(row, "memorised"),
         "grokked": event_step(row, "grokked"),
     }
@@ -59,15 +60,13 @@ def _told(place: Place, row: RunRow) -> dict[str, Any]:
 
 def twin_below(place: Place, run: Run) -> Run | None:
     """A fork's twin, where it lies below the folder that is served: its name is read from a file, and not trusted."""
-    fork = run.provenance.get("fork")
-    twin = fork.get("twin") if isinstance(fork, dict) else None
-    folder = below(place, twin.get("folder") if isinstance(twin, dict) else None)
+    folder = _below(place, twin_named(run))
     return place.run(folder) if folder else None
 
 
-def below(place: Place, folder: Any) -> str:
+def _below(place: Place, folder: str) -> str:
     """A folder's name, if a run lies there; "" else."""
     try:
-        return folder if isinstance(folder, str) and place.run(folder) else ""
+        return folder if place.run(folder) else ""
     except NotThereError:
         return ""

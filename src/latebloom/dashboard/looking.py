@@ -57,7 +57,7 @@ class Looker:
                 self._kept.popitem(last=False)
             return found
 
-    def warm(self, run: Run, step: int | None) -> None:
+    def warm(self, run: Run, step: float | None) -> None:
         """Computes what a page asks for first, while the browser still reads the page.
 
         Args:

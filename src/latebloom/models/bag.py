@@ -85,20 +85,13 @@ def spread(
 
 
 def products(
-    sums: Float[Tensor, "batch width"], table: Float[Tensor, "row width"], entries: Entries
-) -> Float[Tensor, "batch term"]:
-    """y_b · table[rows_bj]: the gradient of the weights of `bag`."""
-    return _Products.apply(sums, table, entries)  # pyright: ignore[reportReturnType]
-
-
-def products_of(
     sums: Float[Tensor, "batch width"], table: Float[Tensor, "row width"], entries: Entries, part: slice
 ) -> Float[Tensor, "part term"]:
-    """`products` of some of the sums, without autograd."""
+    """y_b · table[rows_bj] of some of the sums, the gradient of the weights of `bag`, without autograd."""
     terms, count = entries.rows.shape[1], part.stop - part.start
     flat = torch.ops.aten._embedding_bag_per_sample_weights_backward(
-        sums[part],
-        table,
+        sums[part].contiguous(),
+        table.contiguous(),
         entries.flat[part.start * terms : part.stop * terms],
         entries.offsets[:count],
         entries.sums[: count * terms],
@@ -158,10 +151,7 @@ class _Products(torch.autograd.Function):
     def forward(ctx: Any, sums: Tensor, table: Tensor, entries: Entries) -> Tensor:
         ctx.save_for_backward(sums, table)
         ctx.entries = entries
-        flat = torch.ops.aten._embedding_bag_per_sample_weights_backward(
-            sums.contiguous(), table.contiguous(), entries.flat, entries.offsets, entries.sums, 0
-        )
-        return flat.view_as(entries.rows)
+        return products(sums, table, entries, slice(0, len(sums)))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latebloom.axes import Grads, Params
-from latebloom.models.bag import Entries, gathered, products_of, spread
+from latebloom.models.bag import Entries, gathered, products, spread
 from latebloom.models.rows import Plan
 from latebloom.models.tensors import LossGradient
 from latebloom.tasks import Examples
@@ -226,7 +226,7 @@ def _neurons(
         torch.ops.aten.threshold_backward.grad_input(by_pre, post, 0, grad_input=by_pre)
         # the chunk's gradients are still in the cache
         by_base += by_sum[part].sum(0)
-        by_weights.append(products_of(by_sum, seen.table, layout.operands, part))
+        by_weights.append(products(by_sum, seen.table, layout.operands, part))
     return by_sum, by_map.T, by_base, torch.cat(by_weights)
 
 

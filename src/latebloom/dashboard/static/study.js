@@ -48,18 +48,23 @@ async function load() {
   document.getElementById("question").textContent = study.question ?? "";
   const names = study.axes.map((axis) => axis.name);
   const now = query();
-  const fill = (select, wanted, fallback) => select.replaceChildren(...names.map((n) => new Option(n, n, false, n === (names.includes(wanted) ? wanted : fallback))));
-  fill(form.x, now.get("x"), names[0]);
-  fill(form.y, now.get("y"), names[1] ?? names[0]);
+  const fill = (select, options, wanted, fallback) => {
+    const chosen = options.includes(wanted) ? wanted : fallback;
+    select.replaceChildren(...options.map((n) => new Option(n, n, false, n === chosen)));
+  };
+  fill(form.x, names, now.get("x"), names[0]);
+  fill(form.y, [...names, ALL], now.get("y"), names[1] ?? ALL);
   form.show.options[0].disabled = !study.ends.length;
   form.show.value = now.get("show") ?? (study.ends.length ? "end" : "outcome");
   draw();
 }
 
-const axis = (name) => study.axes.find((a) => a.name === name);
+// What stands for the second axis where a study has one, or where runs are pooled over all others.
+const ALL = "all runs";
+const axis = (name) => (name === ALL ? { name, values: [ALL] } : study.axes.find((a) => a.name === name));
 
 function cellRuns(x, y) {
-  const same = (run, name, v) => JSON.stringify(run.cell[name]) === JSON.stringify(v);
+  const same = (run, name, v) => name === ALL || JSON.stringify(run.cell[name]) === JSON.stringify(v);
   return study.runs.filter((run) => same(run, form.x.value, x) && same(run, form.y.value, y));
 }
 
@@ -77,7 +82,7 @@ function draw() {
     return html("tr", "", head, ...row.map((cell) => html("td", "", button(cell, show, scale))));
   });
   const heads = across.values.map((x) => Object.assign(html("th", "", label(x)), { scope: "col" }));
-  const caption = html("caption", "quiet", `${up.name} up, ${across.name} across`);
+  const caption = html("caption", "quiet", up.name === ALL ? `${across.name} across` : `${up.name} up, ${across.name} across`);
   document.getElementById("map").replaceChildren(html("table", "", caption, html("tbody", "", ...rows, html("tr", "", html("td"), ...heads))));
   drawLegend(show, scale);
   const open = query().get("cell");
@@ -85,6 +90,8 @@ function draw() {
 }
 
 const counted = (show) => show === "end" || show === "outcome";
+
+const named = (cell) => [`${form.x.value} ${label(cell.x)}`, ...(form.y.value === ALL ? [] : [`${form.y.value} ${label(cell.y)}`])].join(", ");
 
 const label = (v) => (typeof v === "number" ? String(Number(v.toPrecision(3))) : String(v));
 
@@ -122,7 +129,7 @@ function button(cell, show, scale) {
   }
   if (counted(show)) made.textContent = words;
   const told = counts.map((c) => `${c.n} ${show === "end" ? c.name : c.words}`).join(", ") || "no run";
-  made.setAttribute("aria-label", `${form.x.value} ${label(cell.x)}, ${form.y.value} ${label(cell.y)}: ${told}`);
+  made.setAttribute("aria-label", `${named(cell)}: ${told}`);
   made.setAttribute("aria-pressed", "false");
   made.title = told;
   made.dataset.cell = JSON.stringify([cell.x, cell.y]);
@@ -152,7 +159,7 @@ function openCell(cell, made) {
   const started = cell.runs.filter((run) => run.state !== "pending").slice(0, 12);
   const compare = html("a", "", "Compare them");
   compare.href = `/compare?${new URLSearchParams(started.map((run) => ["run", run.folder]))}`;
-  const title = html("h2", "", `${form.x.value} ${label(cell.x)}, ${form.y.value} ${label(cell.y)}`);
+  const title = html("h2", "", named(cell));
   document.getElementById("cell").replaceChildren(title, html("table", "runs", head, html("tbody", "", ...rows)), html("p", "", started.length > 1 ? compare : ""));
 }
 
