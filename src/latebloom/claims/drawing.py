@@ -123,6 +123,7 @@ def points_figure(
 ) -> Figure:
     """Every run as a point above its group's name, with the mean, and lines at the bounds that a rule compares with."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     from latebloom.views.inks import drawn_in
 
@@ -142,6 +143,8 @@ def points_figure(
             ax.set_yscale("log")
         ax.set_xticks(range(len(groups)), [name for name, _ in groups])
         ax.set_xlim(-0.6, len(groups) - 0.4)
+        if not log_y and all(float(v).is_integer() for _, values in groups for v in values if np.isfinite(v)):
+            ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel(y)
         ax.set_title(title)
     return figure

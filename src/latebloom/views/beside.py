@@ -6,7 +6,7 @@ import polars as pl
 
 from latebloom.analysis.forked import LOGARITHMIC, RULE, SHOCK, WATCHED, Comparison, Shift
 from latebloom.views.figures import LESS, TWIN, title_of
-from latebloom.views.findings import count
+from latebloom.views.findings import NARROW, count
 from latebloom.views.fork_text import between, number
 from latebloom.views.markup import Html, join, tag
 from latebloom.views.tables import scrolled
@@ -58,7 +58,8 @@ def _events(one: Comparison) -> Html:
 
 def _event(shift: Shift) -> Html:
     steps = ("–" if step is None else count(step) for step in (shift.fork, shift.twin))
-    cells = [tag("td", cell, class_="number") for cell in (*steps, between(shift))]
+    apart = between(shift).replace(",", NARROW)  # digits in threes as everywhere on the page
+    cells = [tag("td", cell, class_="number") for cell in (*steps, apart)]
     return tag("tr", tag("th", shift.title, scope="row"), *cells, tag("td", tag("span", shift.why, class_="rule")))
 
 
