@@ -140,13 +140,13 @@ def main() -> None:
     parser.add_argument("--lifted", action="store_true", help="the lifted update, on a CPU too (to try the script)")
     parser.add_argument("--crossover", action="store_true")
     parser.add_argument("--runs", type=int, default=None, help="default: 8 on a CPU, 64 on a GPU")
-    parser.add_argument("--steps", type=int, default=None, help="of whole runs; default: 150 on a CPU, 25 000 on a GPU")
+    parser.add_argument("--steps", type=int, default=None, help="of whole runs; default: 600 on a CPU, 25 000 on a GPU")
     parser.add_argument("--updates", type=int, default=50, help="that are timed at once")
     parser.add_argument("--p", type=int, default=113)
     words = parser.parse_args()
     on_gpu = words.device == "cuda"
     words.runs = words.runs or (64 if on_gpu else 8)
-    words.steps = words.steps or (25_000 if on_gpu else 150)
+    words.steps = words.steps or (25_000 if on_gpu else 600)
     if words.crossover:
         crossover(words.runs)
     elif words.lifted or on_gpu:

@@ -75,7 +75,8 @@ def case(row: str, member: dict[str, str], **more: str) -> Setup:
 def a_few_roundings_away(state: TrainState) -> TrainState:
     draw = torch.Generator().manual_seed(0)
     noise = {k: torch.randn(v.shape, generator=draw, dtype=v.dtype) for k, v in state.params.items()}
-    return dataclasses.replace(state, params={k: v * (1 + 1e-15 * noise[k]) for k, v in state.params.items()})
+    params = {k: v * (1 + 5 * torch.finfo(v.dtype).eps * noise[k]) for k, v in state.params.items()}
+    return dataclasses.replace(state, params=params)
 
 
 @pytest.mark.slow
