@@ -2,13 +2,13 @@
 
     make bench            (or: python benchmarks/training.py --rounds 10 --threads 2)
 
-Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax), in
-a process of its own, in turn, round after round, and stands still while others are timed; the ratios are medians over
-rounds. The ordinary loops run as a notebook runs them, PyTorch's defaults everywhere. Ours runs as latebloom's command
-does, with threads that sleep while they wait, and once with threads that spin as PyTorch's do by default
-(`OMP_WAIT_POLICY=ACTIVE latebloom run …`, for an idle machine). First from the initial weights, then from those after 4000 steps: a network
-that has memorised has softmax entries below 1e-38, which float32 holds as denormal numbers, and processors multiply
-with those a hundred times slower.
+Every variant trains the same network (Nanda et al. 2023: 3830 pairs mod 113, one layer, AdamW, float64 log-softmax),
+in a process of its own, in turn, round after round, and stands still while others are timed; the ratios are medians
+over rounds. The ordinary loops run as a notebook runs them, PyTorch's defaults everywhere. Ours runs as latebloom's
+command does, with threads that sleep while they wait, and once with threads that spin as PyTorch's do by default
+(`OMP_WAIT_POLICY=ACTIVE latebloom run …`, for an idle machine). First from the initial weights, then from those after
+4000 steps: a network that has memorised has softmax entries below 1e-38, which float32 holds as denormal numbers, and
+processors multiply with those a hundred times slower.
 """
 
 from __future__ import annotations
