@@ -25,10 +25,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parent))
+from variants import dense
+
 from latebloom.ensemble import run_ensemble
 from latebloom.spec import RunSpec, override, read, resolve
 from latebloom.training import Ensemble, Setup, multiply_adds, update
-from training import dense
 
 CROSSOVER = ("4", "8", "16", "32", "64")
 """Widths of the networks that are tried, on p = 23."""
