@@ -2,7 +2,7 @@
 
 python docs/draw_figures.py [--runs DIR] [NAME …]
 
-What is not there yet is trained first: three runs of `quick`, a fork of one and two more runs (about 20 minutes).
+What is not there yet is trained first: five runs of `quick`, a fork of one and one of `s5` (about 20 minutes).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 import latebloom
@@ -32,7 +33,7 @@ from latebloom.store import Run
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "images" / "figures"
-DPI, COLOURS = 100, 64
+DPI, COMMON, OTHERS = 100, 64, 192
 MOST_BYTES = 60 * 1024
 
 SLOW = ("alignment", "curvature", "circuit-size")
@@ -71,16 +72,23 @@ A figure is plain data (`latebloom.figures.Figure`: panels, axes with units, lin
 renderers draw the same numbers. Phases are shaded and named; an event is a mark with its interval as a bar. What a run
 cannot give is said in one line, with the command that changes it. Curves with few points show each of them.
 
-The pictures below are of `quick` (a + b mod 59, 2800 steps) and of stored studies; `make figures` draws them anew.
+The pictures below are of `quick` (a + b mod 59, 2800 steps), one of `s5`, and of stored studies; `make figures` draws
+them anew.
 """
 
 
 def small(figure: Figure, theme: Theme) -> bytes:
     """A PNG with few colours."""
     image = Image.open(io.BytesIO(picture(figure, "png", theme, DPI))).convert("RGB")
+    # the commonest as they are, so that shadings and thin lines keep their hues; of the others those nearest to most
+    colours, counts = np.unique(np.asarray(image).reshape(-1, 3), axis=0, return_counts=True)
+    common = colours[np.argsort(-counts, kind="stable")[:COMMON]]
+    others = image.quantize(OTHERS, Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*common.flatten().tolist(), *others])
     file = io.BytesIO()
     # without dithering: flat shading stays flat, and compresses
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
@@ -109,6 +117,13 @@ def dense(root: Path) -> Run:
     return trained(root, checkpoints__every="100", log__measures=measures, log__strides=f"{{{strides}}}")
 
 
+@cache
+def composed(root: Path) -> Run:
+    """A run of the preset `s5` with the measures of its group, which the preset leaves out."""
+    changes = {"log.measures": "light,irreps,irrep-shares", "stop.after": "3000"}
+    return run_experiment(resolve(override(read("s5")[1], changes)), root, "s5", threads=1)
+
+
 def seeds(root: Path) -> list[Run]:
     """Three runs that differ in their seed."""
     settings = {"steps": "8000", "checkpoints__every": "100"}
@@ -131,6 +146,8 @@ def subjects(kind: Kind, root: Path) -> list[Any]:
         return [open_outcomes(str(HERE.parent / "studies" / "results" / f"{STUDIES[kind.name]}.parquet"), root)]
     if kind.of == "runs":
         return list(forked(root) if kind.name == "fork" else seeds(root))
+    if kind.name == "irreps":
+        return [composed(root)]
     return [dense(root) if kind.name in SLOW else analysed(root)]
 
 

@@ -26,11 +26,12 @@ SLOW = (
     *("alignment", "alignment_batch", "alignment_published", "alignment_published_valid", "gradient_norm"),
     *("hessian_gradient_norm", "hessian_max", "hessian_min", "gradient_curvature", "update_curvature"),
     *("hessian_trace", "gauss_newton_trace", "gradient_captured_top", "update_captured_top", "hessian_negative_mass"),
+    *("irrep_logit_fve", "irrep_W_a_key_share", "irrep_excluded_loss_train", "irrep_restricted_loss_all"),
 )
 
 
 class Measured(Run):
-    """A run that has logged everything, the slow measures at every other row."""
+    """A run that has logged everything, the slow measures at every other row, and those of another task's group."""
 
     @property
     def scalars(self) -> pl.DataFrame:
@@ -49,7 +50,14 @@ class Measured(Run):
         }
         shape = (len(there["step"]), 3, 2, 2)
         sizes = np.random.default_rng(1).integers(0, 24, shape).astype(float)
-        return there.assign(circuit_size=xarray.DataArray(sizes, dims=("step", *axes), coords=axes))
+        irreps = {"irrep": ["trivial", "sign", "standard"]}
+        shares = np.random.default_rng(2).uniform(0.1, 0.9, (len(there["step"]), 3))
+        by_irrep = xarray.DataArray(shares, dims=("step", "irrep"), coords=irreps)
+        return there.assign(
+            circuit_size=xarray.DataArray(sizes, dims=("step", *axes), coords=axes),
+            irrep_answer_share=by_irrep,
+            irrep_excluded_loss_by_irrep=by_irrep,
+        )
 
 
 @pytest.fixture(scope="session")

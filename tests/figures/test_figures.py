@@ -89,6 +89,18 @@ def circuit_size(figure, run):
     assert figure.panels[0].title == "Others set to 0"
 
 
+def irreps(figure, run):
+    found = run.arrays["irrep_answer_share"]
+    for i, name in enumerate(found["irrep"].values.tolist()):
+        assert np.array_equal(part(figure, "Logits in functions", name).y, found.values[:, i])
+    rows = run.scalars.select("step", "irrep_excluded_loss_train").drop_nulls()
+    assert np.array_equal(
+        part(figure, "With and without", "excluded, train").y, rows["irrep_excluded_loss_train"].to_numpy()
+    )
+    without = run.arrays["irrep_excluded_loss_by_irrep"]
+    assert np.array_equal(part(figure, "Train loss without", "sign").y, without.values[:, 1])
+
+
 def fourier_norms(figure, run):
     _, probe = probe_of(run)
     rows = embedding_rows(probe).double()
@@ -309,6 +321,7 @@ ROWS = {name: scalars(name) for name in SCALARS} | {
     "norm": norm,
     "activation-norms": activation_norms,
     "circuit-size": circuit_size,
+    "irreps": irreps,
     "fourier-norms": fourier_norms,
     "fourier-over-training": fourier_over_training,
     "fourier-2d": fourier_2d,

@@ -14,7 +14,7 @@ import latebloom
 from latebloom.errors import LatebloomError
 from latebloom.figures import interactive, still
 from latebloom.figures.registry import kinds
-from latebloom.figures.spec import Axis, Bars, Figure, Heat, Line, Panel, Text, Tile
+from latebloom.figures.spec import STEPS, Axis, Bars, Feet, Figure, Heat, Line, Panel, Text, Tile
 from latebloom.figures.theme import THEMES
 from latebloom.views.report import PAGE
 
@@ -212,3 +212,29 @@ def test_faults_are_one_message(command, tiny, words, message):
     code, _, err = command("figure", *words, "-o", "a.png")
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize("ends", [(5500.0, 9300.0), (0.7, 1.4), (2.1e-4, 8.8e-4), (0.02, 700.0)])
+def test_a_logarithmic_axis_has_three_labels_or_more(ends):
+    line = Line(np.array(ends), np.array(ends[::-1]))
+    both = Axis("v", scale="log")
+    panels = (Panel("a", both, both, (line,)), Panel("b", Axis("x"), both, (line,)))
+    drawn = still.draw(Figure("f", "t", panels))
+    drawn.canvas.draw()
+    for axis in (drawn.axes[0].xaxis, drawn.axes[0].yaxis, drawn.axes[1].yaxis):
+        low, high = axis.get_view_interval()
+        places = [place for place in axis.get_majorticklocs() if low <= place <= high]
+        shown = axis.get_major_formatter().format_ticks(places)
+        assert len(places) >= 3
+        assert all(shown)
+        assert len(set(shown)) == len(shown)
+
+
+def test_bars_at_the_foot_are_drawn_by_both():
+    x = np.array([0.0, 100.0])
+    panel = Panel("Loss", Axis(STEPS), Axis("loss"), (Line(x, x), Feet(np.array([10.0, 50.0]), np.array([20.0, 60.0]))))
+    figure = Figure("f", "t", (panel,))
+    boxes = [p.get_extents() for p in still.draw(figure).axes[0].patches]
+    assert len(boxes) == 2
+    shapes = interactive.draw(figure).to_plotly_json()["layout"]["shapes"]
+    assert [(shape["x0"], shape["x1"]) for shape in shapes if shape["y1"] == 0.03] == [(10.0, 20.0), (50.0, 60.0)]

@@ -4,6 +4,8 @@ import polars as pl
 import pytest
 
 from latebloom.analysis import Crossing, Event, event_from_json, find_events
+from latebloom.analysis.events import Sign
+from latebloom.views import findings
 from latebloom.views.findings import delay_range, details, headline, setting
 
 
@@ -64,3 +66,19 @@ def test_the_setting_in_few_words() -> None:
     }
     assert setting(spec) == "MLP, hidden widths 128, 64 · SGD, lr 0.1 · 50 % of the pairs trained on, batches of 512"
     assert setting({}) == ""
+
+
+def test_phases_of_the_circuit_and_events_of_accuracy_are_told_apart() -> None:
+    accuracy = [event("memorised", 100), event("grokked", 900)]
+    assert findings.two_kinds(accuracy) == ""
+    told = findings.two_kinds([*accuracy, event("circuit-formation-started", 50)])
+    assert "may overlap: the phases are of the circuit" in told
+    assert findings.two_kinds([*accuracy, event("circuit-formation-started", None)]) == ""
+    assert findings.two_kinds([event("circuit-formation-started", 50)]) == ""
+
+
+def test_thresholds_are_told_as_their_rule_means_them() -> None:
+    crossing = Crossing(0.5)
+    signs: list[tuple[Sign, str]] = [("≥", "≥ 0.5"), ("<", "< 0.5"), ("×", "× 0.5"), ("of peak", "50% as fast")]
+    for sign, said in signs:
+        assert findings.threshold(Event("e", "E", "m", "r", crossing, sign=sign), crossing) == said

@@ -189,3 +189,37 @@ def test_every_script_of_the_page_is_in_the_bundle_and_small() -> None:
 
 def test_an_error_of_the_run_is_shown(make_run: MakeRun) -> None:
     assert "It ended with: diverged" in page(make_run(state="failed", status=SimpleNamespace(error="diverged"))).text
+
+
+def test_a_measure_taken_at_few_rows_leaves_no_gaps_in_its_map(make_run: MakeRun) -> None:
+    run = make_run()
+    norms = run.arrays["embedding_fourier_norm"].values.copy()
+    steps = run.arrays["step"].values
+    norms[np.arange(len(steps)) % 5 != 0] = np.nan
+    run.arrays = run.arrays.assign(embedding_fourier_norm=(("step", "frequency"), norms))
+    array = page(run).data["arrays"]["embedding_fourier_norm"]
+    assert array["steps"] == steps[::5].tolist()
+    assert np.isfinite(np.frombuffer(base64.b64decode(array["data"]), "<f4")).all()
+
+
+def test_a_broken_network_leaves_a_gap_in_every_map(make_run: MakeRun) -> None:
+    run = make_run()
+    steps, loss = run.arrays["step"].values, run.scalars["train_loss"].to_numpy().copy()
+    norms = run.arrays["embedding_fourier_norm"].values.copy()
+    norms[-7:], loss[-7:] = np.nan, np.nan
+    run.scalars = run.scalars.with_columns(pl.Series("train_loss", loss))
+    run.arrays = run.arrays.assign(embedding_fourier_norm=(("step", "frequency"), norms))
+    assert page(run).data["arrays"]["embedding_fourier_norm"]["steps"] == steps.tolist()
+
+
+def test_changes_of_the_key_frequencies_are_marked_where_curves_are_taken_of_them(make_run: MakeRun) -> None:
+    run = make_run()
+    steps = run.arrays["step"].values
+    keys = np.zeros((len(steps), 12))
+    keys[steps >= 1000, 7] = 1
+    run.scalars = run.scalars.with_columns(restricted_loss_all=pl.col("train_loss"))
+    assert "Bars at the foot" not in page(run).text
+    run.arrays = run.arrays.assign(key_frequencies=(("step", "frequency"), keys))
+    found = page(run)
+    assert found.data["changes"] == {"key_frequencies": [[990, 1000, "new: 7"]]}
+    assert "between these steps the key frequencies changed" in found.text

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from latebloom.views import write_report
@@ -200,3 +201,22 @@ def test_names_with_markup_run_nothing(read: Callable[..., Reader], make_run: Ca
     run = make_run(summary={"title": "<img src=x onerror=console.log(1)>"})
     run.arrays = run.arrays.assign_coords(tensor=[f"</script><script>console.log({i})</script>" for i in range(6)])
     assert "<img" in read(run).text("header")
+
+
+def test_cells_of_a_map_meet_and_short_axes_have_ticks(
+    read: Callable[..., Reader], make_run: Callable[..., Any]
+) -> None:
+    run = make_run()
+    norms = run.arrays["embedding_fourier_norm"].values.copy()
+    norms[np.arange(len(norms)) % 7 != 0] = np.nan
+    run.arrays = run.arrays.assign(embedding_fourier_norm=(("step", "frequency"), norms))
+    shallow = 0.6 + 0.2 * run.scalars["test_accuracy"]
+    run.scalars = run.scalars.with_columns(test_loss=shallow, train_loss=shallow)
+    page = read(run).page
+    page.locator(".heat canvas").first.scroll_into_view_if_needed()
+    settle(page)
+    row = "c => [...c.getContext('2d').getImageData(0, c.height / 2, c.width, 1).data].filter((_, i) => i % 4 === 3)"
+    assert set(page.locator(".heat .map canvas").first.evaluate(row)) == {255}
+    ticks = page.locator("#loss .plot text.tick[text-anchor=end]").all_text_contents()
+    assert len(ticks) >= 3
+    assert [float(tick) for tick in ticks] == sorted(map(float, ticks))

@@ -19,6 +19,20 @@ LEAST = 0.1
 """The least total change that counts."""
 
 
+def rules(measure: str, verb: str, where: str) -> tuple[str, str]:
+    """The rules for a surge's beginning and end, in words.
+
+    Args:
+        measure: its name.
+        verb: "falls" or "rises".
+        where: where its fastest stretch is looked for.
+    """
+    fastest = f"{measure} {verb} fastest somewhere {where} (its logarithm, running mean)"
+    began = f"{fastest}; back from there, where it last went less than {BEGINS:.0%} as fast"
+    ended = f"{fastest}; on from there, where it first goes less than {ENDS:.0%} as fast"
+    return f"{began}; it {verb} by {LEAST:.0%} or more", f"{ended}, in {SUSTAINED} evaluations in a row"
+
+
 class Surge:
     """Waits for a curve to change sharply, and then to come to rest.
 
@@ -92,7 +106,7 @@ class Surge:
         if why := self._lacking():
             return Crossing(share, censored_at=self._last, reason=why)
         if BEGINS not in self._ends and ENDS not in self._ends:
-            why = f"under way at step {self._last}: its greatest rate may still come"
+            why = f"under way at step {self._last}: its fastest stretch may still come"
             return Crossing(share, censored_at=self._last, reason=why)
         place, bounded = self._begin(share)
         at = round(max(self._points[place].centre, self._floor if bounded else 0))
@@ -104,7 +118,7 @@ class Surge:
             return Crossing(share, censored_at=self._last, reason=why)
         if share not in self._ends:
             now = self._rate(len(self._points) - 1) / self._rate(self._peak)
-            why = f"at step {self._last} it still went at {max(now, 0):.0%} of its greatest rate"
+            why = f"at step {self._last} it still went {max(now, 0):.0%} as fast as at its fastest"
             return Crossing(share, censored_at=self._last, reason=why)
         place = self._ends[share]
         return Crossing(share, round(self._points[place].centre), self._interval(place, share))

@@ -10,7 +10,8 @@ import numpy as np
 from latebloom.analysis.statistics import Times, kaplan_meier
 from latebloom.errors import LatebloomError
 from latebloom.figures.spec import Axis, Figure, Key, Line, Panel, Text, Tile
-from latebloom.views.study_text import MARKS, cell_text
+from latebloom.views.study_text import MARKS, STATES_BY, STEPS, cell_text
+from latebloom.views.ticks import log_ticks
 
 if TYPE_CHECKING:
     from latebloom.analysis.diagram import Cell, Diagram
@@ -48,8 +49,16 @@ def survival_of(groups: Sequence[tuple[str, Times]], event: str, title: str, hea
         head or f"Not yet {event}", x, Axis(f"share of runs not yet {event}", range=(0.0, 1.03)), tuple(parts)
     )
     note = f"Kaplan–Meier curves of {sum(len(t) for _, t in groups)} runs; bands are 95 %, pointwise; + is where runs "
-    note += "ended without the event (censored)."
+    note += f"ended without the event (censored).{_rule(event)}"
     return Figure("survival", title, (curves, _at_risk(groups, x)), note, columns=1, height=3.0)
+
+
+def _rule(event: str) -> str:
+    return f" {_sentence(STEPS[event])}" if event in STEPS else ""
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _ink(place: int, groups: Sequence[Any]) -> float:
@@ -69,18 +78,11 @@ def _survival(label: str, times: Times, ink: float) -> tuple[Line, Line]:
 
 def _at_risk(groups: Sequence[tuple[str, Times]], x: Axis) -> Panel:
     assert x.range is not None
-    ticks = _round_steps(*x.range)
+    ticks = log_ticks(*x.range)
     rows = [(row, times) for row, (_, times) in enumerate(groups)]
     parts = tuple(Text(tick, row, f"{int(np.sum(times.known >= tick))}") for row, times in rows for tick in ticks)
     labels = tuple((float(row), label) for row, (label, _) in enumerate(groups))
     return Panel("Runs at risk", x, Axis("group", range=(-0.6, len(groups) - 0.4), ticks=labels), parts, flip=True)
-
-
-def _round_steps(first: float, last: float) -> list[float]:
-    """1, 2, 5, 10, … between two steps; powers of ten alone where those are more than ten."""
-    powers = range(int(np.floor(np.log10(max(first, 1.0)))), int(np.ceil(np.log10(max(last, 2.0)))) + 1)
-    kept = [step for step in (m * 10.0**power for power in powers for m in (1, 2, 5)) if first <= step <= last]
-    return kept if len(kept) <= 10 else [step for step in kept if f"{step:e}"[0] == "1"]
 
 
 def scaling_of(
@@ -112,7 +114,7 @@ def scaling_of(
         grid = np.geomspace(x.min(), x.max(), 40)
         parts.append(Line(grid, fit.predict({variable: grid}), f"T ∝ x^{b.value:.2f}{ends}, {fit.law}", "ink"))
     y = Axis(f"step at which a run is {event}", scale="log")
-    note = f"Censored runs count in the fit as later than their last step. {fit.reason}".strip()
+    note = f"Censored runs count in the fit as later than their last step. {fit.reason}".strip() + _rule(event)
     across = Axis(name, scale="log", ticks=tuple((float(v), _label(v)) for v in at))
     return Figure("scaling", title, (Panel(f"By {name}", across, y, tuple(parts)),), note, columns=1, height=3.2)
 
@@ -142,7 +144,10 @@ def map_of(diagram: Diagram, show: str = "state") -> Figure:
     title = (
         f"End states within {diagram.budget:,} steps" if show == "state" else HEADS[show].partition(";")[0].capitalize()
     )
-    note = HEADS[show].capitalize() + "." + (f" Pooled over {', '.join(diagram.pooled)}." if diagram.pooled else "")
+    rule = STATES_BY if show == "state" else STEPS[show]
+    note = f"{_sentence(HEADS[show])} {_sentence(rule)}" + (
+        f" Pooled over {', '.join(diagram.pooled)}." if diagram.pooled else ""
+    )
     panel = Panel(title, axes[0], axes[1], tuple(parts), square=True)
     height = min(6.0, max(2.4, 0.62 * len(diagram.ys) + 0.6))
     return Figure("phase-map", "Phase diagram", (panel,), note, columns=1, keys=keys, height=height)

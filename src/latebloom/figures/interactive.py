@@ -11,8 +11,9 @@ import numpy as np
 
 from latebloom.errors import LatebloomError
 from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, tick_room, width_of, wrapped
-from latebloom.figures.spec import Axis, Bars, Figure, Heat, Line, Panel, Text, Theme, Tile
+from latebloom.figures.spec import Axis, Bars, Feet, Figure, Heat, Line, Panel, Text, Theme, Tile
 from latebloom.figures.theme import DASHES, THEMES, Look
+from latebloom.views.ticks import log_ticks, power
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Drawn
@@ -257,9 +258,8 @@ def _bar(said: Axis, place: _Place, width: float, height: float) -> dict[str, An
         "outlinewidth": 0,
     }
     if said.scale == "log":
-        low, high = np.log10(said.range) if said.range else (0, 1)
-        powers = range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)
-        made |= {"tickvals": list(powers), "ticktext": [f"10<sup>{p}</sup>" for p in powers]}
+        places = log_ticks(*(said.range or (1.0, 10.0)))
+        made |= {"tickvals": np.log10(places).tolist(), "ticktext": [power(place) for place in places]}
     if said.ticks:
         made |= {"tickvals": [at for at, _ in said.ticks], "ticktext": [words for _, words in said.ticks]}
     return made
@@ -314,6 +314,15 @@ def _heat(drawn: Drawn, part: Heat, place: _Place, look: Look, width: float, hei
         )  # fmt: skip
 
 
+def _feet(drawn: Drawn, part: Feet, place: _Place, look: Look, width: float, height: float) -> None:
+    on = {"xref": f"x{place.id}", "yref": f"y{place.id} domain"}
+    colour = look.ink(part.ink)
+    for low, high in zip(part.low.tolist(), part.high.tolist(), strict=True):
+        low = max(low, 1.0) if place.panel.x.scale == "log" else low
+        box = {"type": "rect", "x0": low, "x1": high, "y0": 0, "y1": 0.03, **on}
+        drawn.add_shape(fillcolor=colour, line={"color": colour, "width": 1}, **box)
+
+
 def _tile(drawn: Drawn, part: Tile, place: _Place, look: Look, width: float, height: float) -> None:
     left, right = part.left, part.left + part.width
     drawn.add_scatter(
@@ -331,7 +340,7 @@ def _text(drawn: Drawn, part: Text, place: _Place, look: Look, width: float, hei
     )  # fmt: skip
 
 
-_DRAWN: dict[type, Any] = {Line: _line, Bars: _bars, Heat: _heat, Tile: _tile, Text: _text}
+_DRAWN: dict[type, Any] = {Line: _line, Bars: _bars, Heat: _heat, Feet: _feet, Tile: _tile, Text: _text}
 
 
 def _phases(drawn: Drawn, place: _Place, figure: Figure, look: Look, shaded: bool) -> None:

@@ -54,6 +54,20 @@ def lines_of(labels: Sequence[str], inches: float, letter: float, sample: float)
     return lines
 
 
+def columns_of(labels: Sequence[str], inches: float, letter: float, sample: float) -> int:
+    """The most columns of a legend filled row by row that fit, each as wide as its widest entry; one if none does.
+
+    Args:
+        labels: the entries.
+        inches: the room.
+        letter: inches that a letter takes.
+        sample: inches before each label.
+    """
+    widths = [sample + letter * len(label) for label in labels]
+    fits = [n for n in range(1, len(widths) + 1) if sum(max(widths[i::n]) for i in range(n)) <= inches]
+    return max(fits, default=1)
+
+
 def tick_room(figure: Figure) -> float:
     """Inches that the named ticks of vertical axes take beyond what numbers do; all panels are aligned."""
     words = [words for panel in figure.panels for _, words in panel.y.ticks]

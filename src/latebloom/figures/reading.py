@@ -12,11 +12,12 @@ import numpy as np
 from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.errors import LatebloomError
-from latebloom.figures.spec import STEPS, Axis, Figure, Mark, Panel, Scale, Span
+from latebloom.figures.spec import STEPS, Axis, Feet, Figure, Mark, Panel, Scale, Span
 from latebloom.measures import MEASURES, RECORDS
 from latebloom.measures.cyclic import missing_cyclic
+from latebloom.views.changes import changes
 from latebloom.views.embed import marks, spans
-from latebloom.views.findings import task_title
+from latebloom.views.findings import task_title, two_kinds
 from latebloom.views.report import one_run
 from latebloom.views.thinning import rows_to_keep
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 1500
 """Of one curve: more than its pixels; each stretch's least and greatest values stay."""
+
+
+CHANGED = "Bars at the foot: between these steps the key parts changed, and curves that are taken of them may jump."
 
 
 class NoFigureError(LatebloomError):
@@ -99,6 +103,12 @@ class Log:
         found = self._numbers[1][name]
         taken = np.isfinite(found.values).reshape(len(found), -1).any(axis=1)
         return found[taken]
+
+    def changes(self, name: str) -> tuple[Feet, ...]:
+        """Where the set that an array of masks names (`key_frequencies`) was not the same at two takings in a row."""
+        found = changes(self.array(name)) if self.has(name) else []
+        ends = np.array([[change.start, change.end] for change in found], dtype=float)
+        return (Feet(ends[:, 0], ends[:, 1]),) if found else ()
 
     def lacking(self, figure: str, names: Iterable[str]) -> NoFigureError:
         """Why none of these measures can be drawn, and the command that would change it."""
@@ -191,7 +201,9 @@ def over_steps(
     """
     log.asked(name, *(measure for measure, *_ in asked))
     kept = tuple(panel for panel in panels if panel is not None)
-    return Figure(name, f"{title} · {log.title}", kept, note, columns, log.spans, log.marks)
+    feet = any(isinstance(part, Feet) for panel in kept for part in panel.parts)
+    told = " ".join(part for part in (note, CHANGED if feet else "", two_kinds(log.events)) if part)
+    return Figure(name, f"{title} · {log.title}", kept, told, columns, log.spans, log.marks)
 
 
 def steps_axis(scale: Scale = "linear") -> Axis:

@@ -117,6 +117,21 @@ class Heat:
     contours: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Feet:
+    """Bars at the foot of a panel: stretches of the horizontal axis in which something happened.
+
+    Attributes:
+        low: where each begins, shape (bar).
+        high: where it ends, shape (bar).
+        ink: as of a line.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    ink: str | float = "quiet"
+
+
 @dataclass(frozen=True)
 class Tile:
     """A coloured part of a map's cell."""
@@ -166,7 +181,7 @@ class Key:
     label: str
 
 
-Part = Line | Bars | Heat | Tile | Text
+Part = Line | Bars | Heat | Feet | Tile | Text
 
 
 @dataclass(frozen=True)

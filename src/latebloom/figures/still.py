@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, tick_room, width_of, wrapped
-from latebloom.figures.spec import Axis, Bars, Figure, Heat, Line, Panel, Text, Theme, Tile
+from latebloom.figures.legend import columns_of, fitting, labelled, lines_of, mark_words, tick_room, width_of, wrapped
+from latebloom.figures.spec import Axis, Bars, Feet, Figure, Heat, Line, Panel, Text, Theme, Tile
 from latebloom.figures.theme import DASHES, THEMES, Look
 from latebloom.views.findings import count
+from latebloom.views.ticks import log_ticks, power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +110,8 @@ def _panel(ax: Axes, panel: Panel, figure: Figure, look: Look, width: float) -> 
         ax.grid(visible=False, axis="x")
     if figure.over_steps(panel):
         _phases(ax, figure, look, width, shaded=not heat)
+    _log_ticks(ax.xaxis, panel.x)
+    _log_ticks(ax.yaxis, panel.y)
     _legend(
         ax,
         panel,
@@ -129,13 +132,18 @@ def _axis(axis: Any, said: Axis) -> None:
         axis.set_minor_locator(_nothing())
     elif said.scale == "linear":
         axis.set_major_formatter(lambda value, _: _number(value))
-    else:
-        low, high = axis.get_view_interval()
-        if low >= 1e-2 and high < 1e6 and high < 3e4 * low:
-            # powers of ten say little over a few decades
-            axis.set_major_formatter(lambda value, _: _number(value))
-            few = (2, 5) if high < 200 * low else ()
-            axis.set_minor_formatter(lambda value, _: _number(value) if f"{value:e}"[0] in map(str, few) else "")
+
+
+def _log_ticks(axis: Any, said: Axis) -> None:
+    """Ticks of a logarithmic axis, once its ends are known."""
+    if said.scale != "log" or said.ticks:
+        return
+    low, high = axis.get_view_interval()
+    plain = low >= 1e-2 and high < 1e6 and high < 3e4 * low  # powers of ten say little over a few decades
+    if plain or high < 1e3 * low:
+        places = log_ticks(low, high)
+        axis.set_ticks(places, [_number(place) if plain else power(place) for place in places])
+        axis.set_minor_formatter(lambda value, _: "")
 
 
 def _nothing() -> Any:
@@ -223,6 +231,9 @@ def _bar(ax: Axes, mesh: Any, said: Axis) -> None:
     bar.ax.tick_params(labelsize=7.5)
     if said.ticks:
         bar.set_ticks([place for place, _ in said.ticks], labels=[label for _, label in said.ticks])
+    elif said.scale == "log" and mesh.norm.scaled():
+        places = log_ticks(mesh.norm.vmin, mesh.norm.vmax)
+        bar.set_ticks(places, labels=[power(place) for place in places])
 
 
 def _edges(middles: np.ndarray) -> np.ndarray:
@@ -230,6 +241,11 @@ def _edges(middles: np.ndarray) -> np.ndarray:
         return np.array([middles[0] - 0.5, middles[0] + 0.5])
     between = (middles[1:] + middles[:-1]) / 2
     return np.concatenate([[2 * middles[0] - between[0]], between, [2 * middles[-1] - between[-1]]])
+
+
+def _feet(ax: Axes, part: Feet, look: Look) -> None:
+    for low, high in zip(part.low, part.high, strict=True):
+        ax.axvspan(low, high, 0, 0.03, color=look.ink(part.ink), linewidth=0.8, zorder=4)
 
 
 def _tile(ax: Axes, part: Tile, look: Look) -> None:
@@ -244,7 +260,7 @@ def _text(ax: Axes, part: Text, look: Look) -> None:
     ax.text(part.x, part.y, part.words, ha=part.align, va="center", fontsize=7.5, color=colour, linespacing=1.05)
 
 
-_DRAWN: dict[type, Any] = {Line: _line, Heat: _heat, Tile: _tile, Text: _text}
+_DRAWN: dict[type, Any] = {Line: _line, Heat: _heat, Feet: _feet, Tile: _tile, Text: _text}
 
 
 def _phases(ax: Axes, figure: Figure, look: Look, width: float, shaded: bool) -> None:
@@ -287,8 +303,7 @@ def _legend(ax: Axes, panel: Panel, look: Look, width: float, above: float) -> N
     if not parts:
         ax.set_title(panel.title, y=above + 0.01)
         return
-    lines = lines_of([part.label for part in parts], width, LETTER, 0.45)
-    columns = max(len(line) for line in lines)
+    columns = columns_of([part.label for part in parts], width, LETTER, 0.45)
     ax.legend(
         handles=_by_row([_sample(part, look) for part in parts], columns),
         title=panel.title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 import xarray
 
 from latebloom.analysis import Event, Phase
+from latebloom.views.changes import changes
 from latebloom.views.figures import Figure
 from latebloom.views.sections import Chosen
 from latebloom.views.thinning import MOST_ROWS, rows_to_keep, steps_to_keep
@@ -58,10 +59,11 @@ def page_data(
             f"Curves show {len(kept)} of {len(steps)} log rows, each stretch's least and greatest values among them."
         )
     packed = {}
+    broken = scalars.filter(~pl.col("train_loss").is_finite())["step"] if "train_loss" in scalars.columns else ()
     room = min(ARRAY_BYTES, ALL_BYTES // max(1, sum(bool(figure.array) for figure in figures.all)))
     for figure in figures.all:
         if figure.array:
-            packed[figure.array], note = _packed(arrays[figure.array], room)
+            packed[figure.array], note = _packed(_taken(arrays[figure.array], broken), room)
             notes.append(note)
     return {
         "steps": steps[kept].tolist(),
@@ -70,6 +72,11 @@ def page_data(
         "figures": [figure.to_json() for figure in figures.all],
         "phases": spans(phases),
         "events": marks(events),
+        "changes": {
+            name: [[change.start, change.end, change.words] for change in changes(arrays[name])]
+            for name in {figure.parts for figure in figures.all}
+            if name in arrays and arrays[name].ndim == 2
+        },
         "notes": [note for note in notes if note],
     }
 
@@ -90,6 +97,12 @@ def _short(value: float) -> float | int | None:
 def _not_finite(scalars: pl.DataFrame, name: str, column: np.ndarray) -> str:
     bad = int((~np.isfinite(column)).sum()) - scalars[name].null_count()
     return f"{name}: {bad} of {len(column)} values are not finite, and leave gaps." if bad else ""
+
+
+def _taken(array: xarray.DataArray, broken: Collection[int]) -> xarray.DataArray:
+    """Without the steps at which it was not taken; those at which the network was broken are kept, as gaps."""
+    there = np.isfinite(array.values).any(axis=1) | np.isin(array["step"].values, list(broken))
+    return array[there] if there.any() else array
 
 
 def _packed(array: xarray.DataArray, room: int) -> tuple[dict[str, Any], str]:

@@ -39,6 +39,7 @@ class Figure:
         array: the name of the array that a stack or heat map shows.
         tall: whether it is a main figure.
         wide: whether it takes the whole width of its section.
+        parts: the name of the array that says of which parts the curves are taken; where they change is marked.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Figure:
     array: str = ""
     tall: bool = False
     wide: bool = False
+    parts: str = ""
 
     @property
     def measures(self) -> list[str]:

@@ -57,6 +57,24 @@ def details(events: Sequence[Event]) -> list[str]:
     return [*(_detail(event) for event in told), *_circuit(found)]
 
 
+def two_kinds(events: Sequence[Event]) -> str:
+    """Why phases and events overlap: a sentence where the phases are of a circuit; "" where both are of accuracy."""
+    found = {event.name for event in events if event.found.step is not None}
+    if "circuit-formation-started" not in found or not found & {"memorised", "generalised"}:
+        return ""
+    return (
+        "Phases and events look at different numbers and may overlap: the phases are of the circuit (excluded and "
+        "restricted loss, Σw²), memorised and grokked are of accuracy."
+    )
+
+
+def threshold(event: Event, crossing: Crossing) -> str:
+    """A crossing's threshold as its rule means it: ≥ 0.95, × 1.5, 50% as fast."""
+    if event.sign == "of peak":
+        return f"{crossing.threshold:.0%} as fast"
+    return f"{event.sign} {crossing.threshold:.3g}"
+
+
 CIRCUIT = (
     ("circuit-formation-started", "circuit formation from"),
     ("circuit-formation-ended", "circuit formed by"),
@@ -105,7 +123,7 @@ def _elsewhere(event: Event) -> str:
     if not others:
         return ""
     said = [f"step {count(c.step)}" if c.step is not None else "not seen" for c in (others[0], others[-1])]
-    return f"At ≥ {others[0].threshold:g}: {said[0]}; at ≥ {others[-1].threshold:g}: {said[1]}."
+    return f"At {threshold(event, others[0])}: {said[0]}; at {threshold(event, others[-1])}: {said[1]}."
 
 
 def _between(found: Crossing) -> str:

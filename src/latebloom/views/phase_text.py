@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latebloom.analysis import GROUPS, Crossing, Event
+from latebloom.views.findings import threshold, two_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,8 @@ def print_account(console: Console, told: Account) -> None:
     console.print(f"phases: {spelt(told.phases)}", highlight=False)
     if told.final_phases:
         console.print(f"with the final frequencies: {spelt(told.final_phases)}", highlight=False)
+    if why := two_kinds(told.events):
+        console.print(why, style="dim", highlight=False)
     if told.delay["steps"] is not None:
         ratio = f", {told.delay['ratio']:.3g} times as many" if told.delay["ratio"] else ""
         console.print(f"delay: {told.delay['steps']:,} steps{ratio}", highlight=False)
@@ -83,7 +86,7 @@ def _cells(event: Event) -> tuple[str, ...]:
     took = "" if width is None else f"{width.start:,.0f}–{width.end:,.0f} ({width.decades:.2f} decades)"
     other = "" if second is None else second.reason if second.step is None else f"{second.step:,}"
     low, high = event.found.interval or (event.found.step or 0, event.found.step or 0)
-    others = ", ".join(f"{_at(c)} at {c.threshold:g}" for c in event.sensitivity)
+    others = ", ".join(f"{_at(c)} at {threshold(event, c)}" for c in event.sensitivity)
     return event.name, _at(event.found), f"{low:,}–{high:,}", took, others, other
 
 

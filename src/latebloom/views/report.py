@@ -126,10 +126,11 @@ def page_parts(run: Run, twin: Run | None = None) -> dict[str, Html]:
     timing = {"timing": summary["timing"]} if summary.get("timing") else {}
     title = findings.task_title(spec, summary)
     drawn = {part: join(*(_figure(f, data) for f in listed)) for part, listed in figures.sections.items()}
+    said = {"beside": compared, "learning": _quiet(findings.two_kinds(events))}
     fork = spec.get("fork")
     if isinstance(fork, dict) and isinstance(fork.get("step"), int):
         data["events"].append(forked_at(fork["step"]))
-    return {part: _section(part, html, compared if part == "beside" else Html("")) for part, html in drawn.items()} | {
+    return {part: _section(part, html, said.get(part, Html(""))) for part, html in drawn.items()} | {
         "title": join(f"{title} · {run.id}"),
         "head": _head(run, title, events, last),
         "notes": join(*(tag("p", note, class_="quiet") for note in notes)),
@@ -207,7 +208,18 @@ def _figure(figure: Figure, data: dict[str, Any]) -> Html:
     caption = tag("figcaption", title, tag("div", class_="legend"))
     plot = tag("div", class_="plot", role="img", aria_label=describe(figure, data))
     classes = [figure.kind, *(["tall"] if figure.tall else []), *(["wide"] if figure.wide else [])]
-    return tag("figure", caption, plot, id=figure.id, class_=" ".join(classes))
+    marked = _quiet(CHANGED.format(figure.parts.replace("_", " "))) if data["changes"].get(figure.parts) else None
+    return tag("figure", caption, plot, marked, id=figure.id, class_=" ".join(classes))
+
+
+CHANGED = (
+    "Bars at the foot: between these steps the {} changed (point at one: it says which), "
+    "and curves that are taken of them may jump."
+)
+
+
+def _quiet(sentence: str) -> Html:
+    return tag("p", sentence, class_="quiet") if sentence else Html("")
 
 
 def _paragraph(sentence: str) -> Html | None:

@@ -16,11 +16,13 @@ from latebloom.views.figures import AXES, BY_TENSOR, LESS, TWIN, Figure, Line, R
 COLOURS: tuple[Role, ...] = ("one", "two", "three", "four", "five")
 
 
-def _curves(id: str, title: str, unit: str, scale: str, *lines: tuple[str, str] | Line, wide: bool = False) -> Figure:
+def _curves(
+    id: str, title: str, unit: str, scale: str, *lines: tuple[str, str] | Line, wide: bool = False, parts: str = ""
+) -> Figure:
     """A figure of curves; those without a role of their own take the colours in turn."""
     colours = iter(COLOURS)
     made = tuple(line if isinstance(line, Line) else Line(*line, next(colours)) for line in lines)
-    return Figure(id, title, "lines", unit, scale, made, wide=wide)  # pyright: ignore[reportArgumentType]
+    return Figure(id, title, "lines", unit, scale, made, wide=wide, parts=parts)  # pyright: ignore[reportArgumentType]
 
 
 def _beside(id: str, title: str, unit: str, scale: str, name: str) -> Figure:
@@ -81,6 +83,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             TRAIN_LOSS,
             TEST_LOSS,
             wide=True,
+            parts="key_frequencies",
         ),
         _curves(
             "irreps",
@@ -92,6 +95,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             TRAIN_LOSS,
             TEST_LOSS,
             wide=True,
+            parts="key_irreps",
         ),
         _curves(
             "irrep-shares",
@@ -103,6 +107,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             ("irrep_W_U_key_share", "W_U"),
             ("irrep_hidden_key_share", "hidden activations"),
             ("neuron_irrep_clustered", "neurons of one irrep"),
+            parts="key_irreps",
         ),
         _curves(
             "circuit-shares",
@@ -113,6 +118,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             ("unembedding_key_share", "W_L in key frequencies"),
             ("embedding_key_share", "W_E in key frequencies"),
             ("neuron_fve_share", "neurons of one frequency"),
+            parts="key_frequencies",
         ),
         _curves(
             "logit-shares",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from latebloom import __version__
 from latebloom.analysis.diagram import Cell, Diagram, phase_diagram
 from latebloom.analysis.end_states import STATES
+from latebloom.analysis.finders.accuracy import RULES
 from latebloom.analysis.outcomes import axes_of, outcomes
 from latebloom.analysis.statistics import ByAxis, by_axis, times_of
 from latebloom.errors import LatebloomError
@@ -145,7 +146,7 @@ def _map(diagram: Diagram) -> Html:
     pooled = f"; pooled over {', '.join(diagram.pooled)}" if diagram.pooled else ""
     up = "" if diagram.y == ALL else f"{diagram.y} up, "
     about = f"{up}{diagram.x} across{pooled}. Letters: end states with their number of runs; below, the median step "
-    about += "of generalising, with the runs in which it was seen where not in all."
+    about += f"of generalising ({RULES['generalised']}), with the runs in which it was seen where not in all."
     table = tag("table", tag("tbody", *rows, heads), class_="phase-map")
     return join(tag("p", about, class_="quiet"), tables.scrolled(table, f"Map over {diagram.x} and {diagram.y}"))
 
@@ -170,8 +171,11 @@ def _legend(states: list[Any]) -> Html:
         swatch = tag("rect", width=26, height=16, class_=f"end-{state}")
         picture = tag("svg", swatch, viewBox="0 0 26 16", aria_hidden="true")
         rows += [picture, tag("strong", f"{MARKS[state]}  {state}"), tag("span", STATES[state], class_="quiet")]
-    told = "First steps with 90 % training and test accuracy, 1000 steps apart (Liu et al. 2022). End states leave out "
-    told += "the transposes of training pairs where a task is commutative; the steps of generalising do not."
+    told = (
+        "End states go by the first steps with 90 % training and test accuracy, for grokking 1000 steps apart (Liu et "
+    )
+    told += "al. 2022), and leave out the transposes of training pairs where a task is commutative. The steps of "
+    told += f"generalising go by another rule ({RULES['generalised']}), transposes included."
     return join(tag("div", *rows, class_="states"), tag("p", told, class_="quiet"))
 
 
@@ -194,7 +198,8 @@ def _survival(frame: pl.DataFrame, found: ByAxis) -> Html:
             )
         )
     pooled = f" Pooled over {', '.join(found.pooled)}." if found.pooled else ""
-    told = f"Kaplan–Meier; runs that ended without it are censored, never dropped.{pooled}"
+    told = f"Generalised: {RULES['generalised']}. Kaplan–Meier; "
+    told += f"runs that ended without it are censored, never dropped.{pooled}"
     return join(
         tag("h3", found.axis),
         tag("p", told, class_="quiet"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from latebloom.analysis.end_states import STATES
+from latebloom.analysis.finders.accuracy import RULES
 
 if TYPE_CHECKING:
     from latebloom.analysis.diagram import Cell, Diagram
@@ -26,6 +27,14 @@ MARKS = {
     "unclear": "?",
 }
 """A letter for each end state, so that colour is never the only sign."""
+
+STEPS = {
+    "memorised": f"memorised: {RULES['memorised']}",
+    "grokked": f"grokked: {RULES['generalised']}, late or not",
+    "delay": f"from memorised ({RULES['memorised']}) to grokked ({RULES['generalised']}, late or not)",
+}
+"""Whose steps tables and figures of studies show: as `analysis.outcomes` has them, every run that generalised."""
+STATES_BY = "end states are those of Liu et al. 2022: 90 % accuracy first reached; grokking: 1000 steps apart or more"
 
 
 def medians_table(found: ByAxis) -> Table:
@@ -104,9 +113,11 @@ def legend_lines(diagram: Diagram, show: str) -> list[str]:
         lines.append(
             f"numbers are seeds; accuracies are looked for within {diagram.budget:,} steps (Liu et al. 2022: 100,000)"
         )
+        lines.append(STATES_BY)
     else:
         what = "step of grokking" if show == "grokked" else "steps from memorising to grokking"
         lines = [f"median {what}; beside or instead of it, where runs are censored, in how many of them it was seen"]
+        lines.append(STEPS[show])
     if diagram.pooled:
         lines.append(f"pooled over {', '.join(diagram.pooled)}: runs of one cell differ in these too")
     return lines
@@ -145,4 +156,5 @@ def printed(found: Sequence[ByAxis], fits: Sequence[ScalingFit]) -> list[Any]:
     parts: list[Any] = []
     for axis in found:
         parts += [medians_table(axis), *verdict_lines(axis), "", steps_table(axis), ""]
-    return parts + [f"all axes, {fit_line(fit)}" for fit in fits]
+    parts += [f"all axes, {fit_line(fit)}" for fit in fits]
+    return [*parts, *(STEPS[event] for event in {axis.event for axis in found})]

@@ -10,6 +10,7 @@ import numpy as np
 from latebloom.analysis.statistics import Times, kaplan_meier
 from latebloom.views.findings import count
 from latebloom.views.markup import Html, join, tag
+from latebloom.views.ticks import log_ticks
 
 Groups = Sequence[tuple[str, Times]]
 Place = Callable[[float], float]
@@ -101,11 +102,10 @@ def _grid(event: str) -> list[Html]:
 
 
 def _ticks(low: float, high: float, x: Place) -> list[Html]:
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    steps = [m * 10**power for power in powers for m in ((1, 2, 5) if high - low < 2 else (1,)) if power >= 0]
-    shown = [step for step in steps if low <= math.log10(step) <= high]
+    shown = [step for step in log_ticks(10**low, 10**high) if step >= 1 and step.is_integer()]
     return [
-        tag("text", count(step), x=f"{x(step):.1f}", y=HEIGHT - BOTTOM + 18, text_anchor="middle") for step in shown
+        tag("text", count(int(step)), x=f"{x(step):.1f}", y=HEIGHT - BOTTOM + 18, text_anchor="middle")
+        for step in shown
     ]
 
 

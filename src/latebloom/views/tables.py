@@ -9,7 +9,7 @@ from typing import Any
 
 from latebloom.analysis import GROUPS, Crossing, Event
 from latebloom.measures import RECORDS, Record
-from latebloom.views.findings import count
+from latebloom.views.findings import count, threshold, two_kinds
 from latebloom.views.markup import Html, join, tag
 
 STRIP = 260
@@ -20,8 +20,8 @@ def events_table(events: Sequence[Event], last: int) -> Html:
     """Every event with its rule, interval, and the same rule at other thresholds."""
     if not events:
         return tag("p", "No accuracies were logged, so no event could be looked for.", class_="quiet")
-    told = "The bold rows are the events; the others show how much the rule's threshold matters."
-    parts = [tag("p", told, class_="quiet")]
+    told = "The bold rows are the events; the others tell when the same rule holds at other thresholds."
+    parts = [tag("p", f"{told} {two_kinds(events)}".rstrip(), class_="quiet")]
     for group, title in GROUPS.items():
         if listed := [event for event in events if event.group == group]:
             table = scrolled(_group_table(listed, last), title)
@@ -31,19 +31,13 @@ def events_table(events: Sequence[Event], last: int) -> Html:
 
 
 def _group_table(events: Sequence[Event], last: int) -> Html:
-    heads = ("event", "threshold", "step", "between", "where, from step 0 to the last")
     body = [row for event in events for row in _event_rows(event, last)]
-    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
-    return tag("table", head, tag("tbody", *body), class_="events")
+    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in HEADS)))
+    return tag("table", head, tag("tbody", *body), class_="events rules")
 
 
+HEADS = ("threshold", "step", "between", "where, from step 0 to the last")
 KEYS = {"live": "Key frequencies of each step.", "all": "All frequencies.", "final": "The final network's frequencies."}
-
-
-def _threshold(event: Event, crossing: Crossing) -> str:
-    if event.sign == "of peak":
-        return f"{crossing.threshold:.0%} of the greatest rate"
-    return f"{event.sign} {crossing.threshold:.3g}"
 
 
 def _event_rows(event: Event, last: int) -> list[Html]:
@@ -53,15 +47,12 @@ def _event_rows(event: Event, last: int) -> list[Html]:
         crossings = [event.found]
     told = " ".join(part for part in (f"{event.rule}.", KEYS.get(event.keys, ""), *_sentences(event.notes)) if part)
     rule = tag("span", told, class_="rule")
-    name = tag("th", tag("strong", event.title), rule, scope="rowgroup", rowspan=len(crossings))
-    rows = []
-    for i, crossing in enumerate(crossings):
-        cells = [name] if i == 0 else []
-        cells += [tag("td", _threshold(event, crossing), class_="number"), *_when(crossing)]
+    name = tag("th", tag("strong", event.title), rule, scope="rowgroup", colspan=len(HEADS))
+    rows = [tag("tr", name, class_="first")]
+    for crossing in crossings:
+        cells = [tag("td", threshold(event, crossing), class_="number"), *_when(crossing)]
         cells.append(tag("td", _strip(crossing, event.name, last, crossing.threshold == own)))
-        words = ["own"] if crossing.threshold == own else []
-        words += ["first"] if i == 0 else []
-        rows.append(tag("tr", *cells, class_=" ".join(words) or None))
+        rows.append(tag("tr", *cells, class_="own" if crossing.threshold == own else None))
     return rows
 
 

@@ -129,11 +129,15 @@ def say_outcome(console: Console, run: Run, report: Path) -> None:
             console.print(f"{event.title}: {found.reason}", highlight=False)
             continue
         told = (f"{other.step:,}" if other.step is not None else "–" for other in event.sensitivity)
-        others = ", ".join(f"{step} at {o.threshold:g}" for step, o in zip(told, event.sensitivity, strict=True))
+        others = ", ".join(
+            f"{step} at {findings.threshold(event, o)}" for step, o in zip(told, event.sensitivity, strict=True)
+        )
         rule = "; ".join(part for part in (event.rule, others) if part)
         console.print(f"{event.title} at step {found.step:,} ({rule})", highlight=False)
     found = phases(events, int(run.summary.get("last_step") or 0))
     console.print(f"Phases: {' · '.join(f'{p.title.lower()} {p.start:,}–{p.end:,}' for p in found)}", highlight=False)
+    if why := findings.two_kinds(events):
+        console.print(why, highlight=False)
     delay = run.summary.get("delay", {})
     if delay.get("steps") is not None:
         side = "before" if delay["steps"] < 0 else "after"

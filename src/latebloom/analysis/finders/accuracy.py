@@ -19,6 +19,13 @@ MEMORISED, GENERALISED, HALFWAY = 0.99, 0.95, 0.5
 OTHERS = {MEMORISED: (0.9, 0.95, 1.0), GENERALISED: (0.8, 0.9, 0.99)}
 LATE = 2.5
 """Steps to generalise over steps to memorise, from which on it is grokking."""
+_MEMORISES = f"train_accuracy ≥ {MEMORISED}, in {SUSTAINED} evaluations in a row"
+_GENERALISES = f"test_accuracy ≥ {GENERALISED}, in {SUSTAINED} evaluations in a row"
+RULES = {
+    "memorised": _MEMORISES,
+    "generalised": _GENERALISES,
+    "grokked": f"{_GENERALISES}, at {LATE:g} times the step of memorising or later",
+}
 LOST, KEPT = 0.5, 0.9
 """As in `analysis.end_states`: test accuracy below which generalisation is lost, training accuracy that is kept."""
 
@@ -69,8 +76,9 @@ class Accuracy:
 
     def _late(self, generalised: Event) -> Event:
         found, *others = (self._grokked(watch) for watch in self._test)
-        rule = f"{generalised.rule}, at {LATE:g} times the step of memorising or later"
-        return replace(generalised, name="grokked", title="Grokked", rule=rule, found=found, sensitivity=tuple(others))
+        return replace(
+            generalised, name="grokked", title="Grokked", rule=RULES["grokked"], found=found, sensitivity=tuple(others)
+        )
 
     def _grokked(self, watch: Watch) -> Crossing:
         found, first = watch.found, self._train[0].found.step
@@ -105,5 +113,4 @@ class Accuracy:
 
 def _event(name: str, title: str, measure: str, watches: list[Watch]) -> Event:
     first, *others = (watch.found for watch in watches)
-    text = f"{measure} ≥ {watches[0].threshold}, in {SUSTAINED} evaluations in a row"
-    return Event(name, title, measure, text, first, tuple(others))
+    return Event(name, title, measure, RULES[name], first, tuple(others))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from latebloom.analysis.events import SUSTAINED, Crossing, Event, Keys, Sign
 from latebloom.analysis.finders.contract import Marks
 from latebloom.analysis.slingshots import FACTOR, WINDOW, Spikes
-from latebloom.analysis.surge import BEGINS, ENDS, LEAST, OTHER_BEGINS, OTHER_ENDS, Surge
+from latebloom.analysis.surge import BEGINS, ENDS, OTHER_BEGINS, OTHER_ENDS, Surge, rules
 from latebloom.analysis.turn import Turn
 from latebloom.analysis.watch import Watch
 
@@ -116,9 +116,7 @@ def _surge(measure: str, name: str, title: str, surge: Surge) -> list[Event]:
     start, *starts = (surge.started(share) for share in (BEGINS, *OTHER_BEGINS))
     end, *ends = (surge.ended(share) for share in (ENDS, *OTHER_ENDS))
     word = "falls" if name.endswith("fall") else "rises"
-    rate = f"the rate at which log {measure} {word} (running mean), greatest after {CENTRE}"
-    began = f"{rate}, last rose above {BEGINS:.0%} of its greatest value; it {word} by {LEAST:.0%} or more"
-    ended = f"{rate}, is below {ENDS:.0%} of its greatest value, in {SUSTAINED} evaluations in a row"
+    began, ended = rules(measure, word, f"after {CENTRE}")
     kinds = ((f"{name}-started", "starts", began, start, starts), (f"{name}-ended", "ends", ended, end, ends))
     return [
         Event(kind, f"{title} {verb}", measure, rule, found, tuple(others), "task-independent", "of peak")

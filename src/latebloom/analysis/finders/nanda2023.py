@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from latebloom.analysis.events import SUSTAINED, Crossing, Event, Keys, Sign
 from latebloom.analysis.finders.contract import Marks
-from latebloom.analysis.surge import BEGINS, ENDS, LEAST, OTHER_BEGINS, OTHER_ENDS, Surge
+from latebloom.analysis.surge import BEGINS, ENDS, OTHER_BEGINS, OTHER_ENDS, Surge, rules
 from latebloom.analysis.turn import Turn
 from latebloom.analysis.watch import Watch
 
@@ -115,9 +115,7 @@ class Nanda:
     def _cleanup(self) -> list[Event]:
         start, *starts = (self._clean(self._fall.started(s), s) for s in (BEGINS, *OTHER_BEGINS))
         end, *ends = (self._clean(self._fall.ended(s), s) for s in (ENDS, *OTHER_ENDS))
-        rate = f"the rate at which log {SQUARES} falls (running mean), greatest once the circuit has formed"
-        began = f"{rate}, last rose above {BEGINS:.0%} of its greatest value; {SQUARES} falls by {LEAST:.0%} or more"
-        ended = f"{rate}, is below {ENDS:.0%} of its greatest value, in {SUSTAINED} evaluations in a row"
+        began, ended = rules(SQUARES, "falls", "after the circuit has formed")
         notes = self._evidence(start, end)
         return [
             _event("cleanup-started", "Cleanup starts", SQUARES, began, start, starts, "of peak", self._keys, notes),

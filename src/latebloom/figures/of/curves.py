@@ -10,7 +10,7 @@ import numpy as np
 from latebloom.analysis.distributions import part_of
 from latebloom.figures.reading import Log, over_steps, steps_axis, unit_of
 from latebloom.figures.registry import figure
-from latebloom.figures.spec import Axis, Figure, Line, Panel, Scale
+from latebloom.figures.spec import Axis, Feet, Figure, Line, Panel, Scale
 
 if TYPE_CHECKING:
     from latebloom.store import Run
@@ -51,9 +51,10 @@ def progress(run: Run, *, scale: Scale = "linear") -> Figure:
     log = Log(run)
     restricted = (("restricted_loss_all", "restricted, all pairs", "one"), *LOSSES)
     ginis = (("gini_fourier_W_E", "W_E", "three"), ("gini_fourier_W_L", "W_L", "one"))
+    keys = log.changes("key_frequencies")
     panels = (
-        panel(log, "Excluded loss", LOSS, EXCLUDED, scale),
-        panel(log, "Restricted loss", LOSS, restricted, scale),
+        panel(log, "Excluded loss", LOSS, EXCLUDED, scale, feet=keys),
+        panel(log, "Restricted loss", LOSS, restricted, scale, feet=keys),
         panel(log, "Gini of Fourier norms", Axis("Gini: 0 all equal, 1 one frequency"), ginis, scale),
         panel(log, "Sum of squared weights", Axis("Σw²"), NORM, scale),
     )
@@ -82,12 +83,41 @@ def circuit_shares(run: Run, *, scale: Scale = "linear") -> Figure:
         ("logit_share_b", "b", "four"),
         ("logit_share_chance", "chance", "five"),
     )
+    keys = log.changes("key_frequencies")
     panels = (
-        panel(log, "In the key frequencies", share("of energy, variance or neurons"), parts, scale),
+        panel(log, "In the key frequencies", share("of energy, variance or neurons"), parts, scale, feet=keys),
         panel(log, "What the logits depend on", share("of their variance"), depends, scale),
-        panel(log, "Number of key frequencies", Axis("frequencies"), (("key_count", "", "ink"),), scale),
+        panel(log, "Number of key frequencies", Axis("frequencies"), (("key_count", "", "ink"),), scale, feet=keys),
     )
     return over_steps("circuit-shares", "The circuit's share of the network", log, panels, parts)
+
+
+@figure(needs="a task of composition in a group, measures of the default set")
+def irreps(run: Run, *, scale: Scale = "linear") -> Figure:
+    """Irreducible representations of the task's group: the logits' energy in each, and losses with and without them."""
+    log = Log(run)
+    parts = (
+        ("irrep_logit_fve", "logits by characters", "one"),
+        ("irrep_W_a_key_share", "W_a in key irreps", "two"),
+        ("irrep_W_U_key_share", "W_U in key irreps", "three"),
+        ("irrep_hidden_key_share", "neurons' values in key irreps", "four"),
+        ("neuron_irrep_clustered", "neurons of one irrep", "five"),
+    )
+    losses = (
+        ("irrep_excluded_loss_train", "excluded, train", "one"),
+        ("irrep_restricted_loss_all", "restricted, all pairs", "two"),
+        ("test_loss", "test", "test"),
+        ("train_loss", "train", "train"),
+    )
+    keys = log.changes("key_irreps")
+    energy, without = share("of the energy"), Axis("loss", "nats", "log")
+    panels = (
+        layered(log, "Logits in functions of the answer", energy, "irrep_answer_share", scale),
+        panel(log, "In the key irreps", share("of energy, variance or neurons"), parts, scale, feet=keys),
+        panel(log, "With and without the key irreps", without, losses, scale, feet=keys),
+        layered(log, "Train loss without one irrep", without, "irrep_excluded_loss_by_irrep", scale),
+    )
+    return over_steps("irreps", "Irreducible representations", log, panels, parts)
 
 
 @figure(needs="measures of the set all (curvature along the gradient)")
@@ -235,11 +265,19 @@ def logit_scale(run: Run, *, scale: Scale = "linear") -> Figure:
     return over_steps("logit-scale", "Logits", log, panels, [("logit_scale", "", ""), *margins], columns=3)
 
 
-def panel(log: Log, title: str, y: Axis, curves: Sequence[Named], scale: Scale, wide: bool = False) -> Panel | None:
-    """A panel of those curves that were logged; None where none was."""
+def panel(
+    log: Log,
+    title: str,
+    y: Axis,
+    curves: Sequence[Named],
+    scale: Scale,
+    wide: bool = False,
+    feet: tuple[Feet, ...] = (),
+) -> Panel | None:
+    """A panel of those curves that were logged, with bars at its foot; None where no curve was."""
     there = [named for named in curves if log.has(named[0])]
     parts = [curve(*log.curve(name), label if len(curves) > 1 else "", ink) for name, label, ink in there]
-    return Panel(title, steps_axis(scale), y, tuple(parts), wide=wide) if parts else None
+    return Panel(title, steps_axis(scale), y, (*parts, *feet), wide=wide) if parts else None
 
 
 def curve(steps: np.ndarray, values: np.ndarray, label: str, ink: str | float) -> Line:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from latebloom.analysis.diagram import phase_diagram
+from latebloom.analysis.finders.accuracy import RULES
 from latebloom.analysis.forked import compare as compare_fork
 from latebloom.analysis.forked import twin_of
 from latebloom.analysis.outcomes import axes_of, axis_named, outcomes
@@ -50,7 +51,9 @@ def compare(*runs: Run, measure: str = "", scale: Scale = "linear") -> Figure:
         unit = unit_of(name)
         y = Axis(title_of(name), unit, "log" if name.endswith("_loss") else "linear", RANGES.get(unit))
         panels.append(Panel(title_of(name), steps_axis(scale), y, tuple(parts)))
-    note = "A diamond: where the run grokked. " + ("" if len(panels) > 1 else _definition(names[0]))
+    note = f"A diamond: where the run grokked ({RULES['grokked']}). " + (
+        "" if len(panels) > 1 else _definition(names[0])
+    )
     return Figure("compare", f"{len(runs)} runs · {logs[0].title.partition(' · ')[0]}", tuple(panels), note)
 
 

@@ -183,7 +183,8 @@ function drawRamp(element, table) {
   context.putImageData(line, 0, 0);
   const apart = table.apart < 0 ? "" : " The constant (0) has a row of its own.";
   const signs = table.values.some((v) => v < 0) ? " Negative values are drawn by their size." : "";
-  const words = `Where several steps share a pixel, the greatest is shown.${apart}${signs}`;
+  const few = "A logged step's column reaches halfway to its neighbours; where several share a pixel, the greatest is shown.";
+  const words = `${few}${apart}${signs}`;
   const most = html("span", "", value(table.greatest));
   element.append(html("div", "ramp", html("span", "", "0"), canvas, most, html("span", "quiet", words)));
 }

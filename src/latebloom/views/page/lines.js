@@ -1,7 +1,7 @@
 // Curves over the steps, with the events marked on the curve that their rule reads.
 
 import { valueAt } from "./data.js";
-import { value } from "./format.js";
+import { count, value } from "./format.js";
 import { Frame, text } from "./frame.js";
 import { evenScale, powerScale, shareScale } from "./scales.js";
 import { html, sample, svg, through } from "./svg.js";
@@ -33,6 +33,7 @@ export function lineFigure(element, figure, data, time) {
         if (point) frame.below.append(svg("circle", { class: `dot ${line.role}`, cx: point[0], cy: point[1], r: 2.5 }));
       }
     }
+    drawChanges(frame, data.changes[figure.parts] ?? []);
     drawEvents(frame, scale, figure, data);
   };
   const move = () => {
@@ -66,6 +67,15 @@ function scaleOf(figure, data, drawable, frame) {
   }
   if (low > high) [low, high] = [figure.scale === "log" ? 0.1 : 0, 1];
   return (figure.scale === "log" ? powerScale : evenScale)(low, high, frame.bottom, frame.top);
+}
+
+// Where the parts of the circuit that the curves are taken of were not the same at two takings in a row.
+function drawChanges(frame, changes) {
+  for (const [start, end, words] of changes) {
+    const x = frame.x(start);
+    const shape = { x, y: frame.bottom - 6, width: Math.max(frame.x(end) - x, 2), height: 6, class: "change" };
+    frame.below.append(svg("rect", shape, svg("title", {}, `steps ${count(start)} to ${count(end)}: ${words}`)));
+  }
 }
 
 // The rule's threshold is met at the dot; the bar is the interval in which that happened.

@@ -34,8 +34,21 @@ export function powerScale(low, high, from, to, wanted = 6) {
   const ticks = [];
   for (let e = Math.ceil(bottom / gap) * gap; e <= top; e += gap) ticks.push([10 ** e, power(e)]);
   const at = (v) => from + ((Math.log10(v) - bottom) / (top - bottom)) * (to - from);
-  if (ticks.length > 1) return { at, ticks };
-  return { at, ticks: [low, high].map((v) => [v, v.toPrecision(2)]) };
+  return { at, ticks: ticks.length > 2 ? ticks : shortTicks(10 ** bottom, 10 ** top, wanted) };
+}
+
+// Over less than two decades or so: their ones, twos and fives, or even steps where those too are few.
+function shortTicks(low, high, wanted) {
+  const first = Math.floor(Math.log10(low));
+  const some = [0, 1, 2].flatMap((e) => [1, 2, 5].map((n) => Number(`${n}e${first + e}`))).filter((v) => v >= low && v <= high);
+  const ticks = some.length > 2 ? some : evenScale(low, high, 0, 1, wanted, true).ticks.map(([v]) => v);
+  return ticks.map((v) => [v, plain(v)]);
+}
+
+function plain(v) {
+  if (v >= 1e-3 && v < 1e6) return v >= 1000 ? count(v) : String(Number(v.toPrecision(3)));
+  const [digits, exponent] = Number(v.toPrecision(3)).toExponential().split("e");
+  return `${digits}·${power(Number(exponent))}`;
 }
 
 // Ticks of the step axis: powers of ten before their doubles, as many as there is room for.
