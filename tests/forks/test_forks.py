@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,8 @@ from latebloom.errors import LatebloomError
 from latebloom.experiment import InterruptedRunError, run_experiment
 from latebloom.forks import Asked, Change, prepare, run_forks, surgery_named, told_apart
 from latebloom.spec import RunSpec, override, read, resolve
-from latebloom.store import Run, StoreError, open_run
+from latebloom.store import Layout, Run, StoreError, open_run
+from latebloom.store.lock import RunLock
 from latebloom.training import Setup
 from latebloom.training.noise import dropout
 from twins import assert_twins
@@ -442,6 +444,49 @@ def test_what_cannot_be_forked_is_said(root, parents, at, settings, message):
         prepare(Asked((parent(root, parents),), (at,), (Change(settings),)), root)
 
 
+def test_a_bad_moment_and_a_bad_change_are_told_together(root, parents):
+    asked = Asked((parent(root, parents),), ("memorized", "collapsed"), (changed(optim__wd=0, device="cuda"),))
+    with pytest.raises(LatebloomError, match=r"the forks have 5 faults") as error:
+        prepare(asked, root, faults=["--set x: no value"])
+    for words in (
+        "--set x: no value",
+        "--at memorized: expected a step",
+        "--at collapsed: not found",
+        "optim.wd: no such field",
+        "device: expected the parent's device",
+    ):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ("running", "still training: fork it at what it has reached, or ask again later"),
+        ("stopped", r"it is not done: `latebloom run .*/quick/seed-0-[0-9a-f]*` goes on with it"),
+    ],
+)
+@pytest.mark.parametrize("at", ["generalised", "50"])
+def test_a_parent_that_is_not_done_is_forked_at_what_it_has(tmp_path, at, state, message):
+    steps = []
+    with pytest.raises(InterruptedRunError):
+        run_experiment(
+            spec_of(),
+            tmp_path,
+            "quick",
+            watch=lambda step, *_: steps.append(step),
+            interrupted=lambda: steps[-1:] > [30],
+        )
+    (folder,) = (tmp_path / "quick").iterdir()
+    with ExitStack() as held:
+        if state == "running":
+            held.callback(RunLock(Layout(folder).lock).release)
+        run = open_run(folder)
+        assert run.state == state
+        with pytest.raises(LatebloomError, match=message):
+            prepare(Asked((run,), (at,), (Change(),)), tmp_path)
+        assert prepare(Asked((run,), ("20",), (Change(),)), tmp_path)[0].spec.steps == 60
+
+
 def test_a_schedule_with_an_end_keeps_it(tmp_path):
     run = run_experiment(spec_of(schedule__shape="cosine"), tmp_path, "quick")
     with pytest.raises(LatebloomError, match="expected the parent's last step, 60, got 30: its cosine schedule"):
@@ -512,4 +557,22 @@ def test_the_command(command, root, parents, monkeypatch):
     ):
         code, out, err = command(*wrong)
         assert code == 2
+        assert message in err
+    words = (
+        "--at",
+        "20x",
+        "--set",
+        "optim.wd=0",
+        "--set",
+        "x",
+        "--steps",
+        "0",
+        "--surgery",
+        "prune:x",
+        "--threads",
+        "0",
+    )
+    code, out, err = command("fork", name, *words, "--runs", str(root))
+    assert "the forks have 6 faults" in err
+    for message in ("--at 20x", "optim.wd", "--set x", "--steps", "--surgery prune:x", "--threads"):
         assert message in err

@@ -58,4 +58,6 @@ def print_json(value: Any) -> None:
 
 def warn(message: str) -> None:
     """Says on standard error what stops nothing."""
-    Console(stderr=True, soft_wrap=True).print(f"latebloom: {message}", style="yellow", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True, emoji=False).print(
+        f"latebloom: {message}", style="yellow", markup=False, highlight=False
+    )

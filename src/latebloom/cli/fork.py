@@ -65,30 +65,32 @@ def fork(
     prepare_process()
     from latebloom.forks import prepare
 
-    changed = _settings(set_ or [], settings or {})
-    if plan is None:
-        parts = [_asked(run, at, changed, surgery, reset_optimiser, runs)]
-    else:
-        if at or changed or surgery or reset_optimiser:
-            raise LatebloomError("--plan: expected no --at, --set, --surgery, --steps and --reset-optimiser beside it")
-        parts = _planned(run, plan, runs)
+    faults = [] if run else [NO_RUN]
     if threads is not None and not 1 <= threads <= 1024:
-        raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")
-    found = _trained(prepare(parts, runs, threads=threads, tell=warn), runs, quiet or as_json)
+        faults.append(f"--threads: expected a number from 1 to 1024, got {threads}")
+    changed = _settings(set_ or [], settings or {}, faults)
+    if plan is not None and (at or changed or surgery or reset_optimiser):
+        faults.append("--plan: expected no --at, --set, --surgery, --steps and --reset-optimiser beside it")
+    if plan is None:
+        parts = [_asked(run, at, changed, surgery, reset_optimiser, runs, faults)]
+    else:
+        parts = _planned(run, plan, runs)
+    found = _trained(prepare(parts, runs, threads=threads, tell=warn, faults=faults), runs, quiet or as_json)
     _say(found, as_json)
     failures = dict.fromkeys(one.error for one in found if one.error)
     if failures:
         raise FailedForksError("\n".join(["some forks have failed:", *(f"  {error}" for error in failures)]))
 
 
-def _settings(words: list[str], options: dict[str, str]) -> dict[str, Any]:
+def _settings(words: list[str], options: dict[str, str], faults: list[str]) -> dict[str, Any]:
     """What is set, as `--set optim.lr=0.1` or `--optim.lr 0.1`."""
     found = dict(options)
     for word in words:
         path, equals, text = word.partition("=")
-        if not equals or not path:
-            raise LatebloomError(f"--set {word}: expected a field and a value, such as optim.weight_decay=0")
-        found[path] = text
+        if equals and path:
+            found[path] = text
+        else:
+            faults.append(f"--set {word}: expected a field and a value, such as optim.weight_decay=0")
     from latebloom.spec import value_of
 
     return {path: value_of(text) for path, text in found.items()}
@@ -101,26 +103,32 @@ def _asked(
     surgery: str | None,
     reset: bool,
     runs: Path,
+    faults: list[str],
 ) -> Asked:
     from latebloom.forks import Asked, Change, parents_of, surgery_named, told_apart
 
-    if not names:
-        raise LatebloomError(NO_RUN)
     if not at:
-        raise LatebloomError("expected --at with a step or an event; `latebloom phases RUN` lists a run's events")
+        faults.append("expected --at with a step or an event; `latebloom phases RUN` lists a run's events")
     steps = settings.pop("steps", None)
     if steps is not None and not (isinstance(steps, int) and 1 <= steps <= 10**9):
-        raise LatebloomError(f"--steps: expected a whole number of steps after the fork, got {steps}")
+        faults.append(f"--steps: expected a whole number of steps after the fork, got {steps}")
+        steps = None
     changed, recorded = told_apart(settings)
-    change = Change(changed, None if surgery is None else surgery_named(surgery), reset)
-    return Asked(parents_of(names, runs), tuple(at), (change,), steps, recorded)
+    parents, table = (), None
+    try:
+        table = None if surgery is None else surgery_named(surgery)
+    except LatebloomError as error:
+        faults.append(str(error))
+    try:
+        parents = parents_of(names, runs)
+    except LatebloomError as error:
+        faults.append(str(error))
+    return Asked(parents, tuple(at or ()), (Change(changed, table, reset),), steps, recorded)
 
 
 def _planned(names: Sequence[str], plan: Path, runs: Path) -> list[Asked]:
     from latebloom.forks import parents_of, read_plan
 
-    if not names:
-        raise LatebloomError(NO_RUN)
     return list(read_plan(plan, parents_of(names, runs)).parts)
 
 

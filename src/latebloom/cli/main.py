@@ -51,7 +51,9 @@ def main() -> None:
             )
         command(*bound.args, **bound.kwargs)
     except LatebloomError as error:
-        Console(stderr=True, soft_wrap=True).print(f"latebloom: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True, emoji=False).print(
+            f"latebloom: {error}", style="red", markup=False, highlight=False
+        )
         sys.exit(error.code)
     except KeyboardInterrupt:
         Console(stderr=True).print("latebloom: ended at once; the same command goes on from the last checkpoint")

@@ -57,5 +57,22 @@ def moment_of(run: Run, asked: str, seen: dict[Path, dict[str, Crossing]] | None
     found = events[asked]
     if found.step is None:
         why = found.reason or f"not seen up to step {found.censored_at}"
-        raise EventMissingError(f"{where} {asked}: not found in {run.id}: {why}")
+        raise EventMissingError(f"{where} {asked}: not found in {run.id}: {why}{_what_to_do(run)}")
     return Moment(asked, found.step, asked)
+
+
+def beyond(run: Run, step: int) -> str:
+    """Why a step lies behind all that a run has; empty where it does not."""
+    reached = max(max(run.checkpoints, default=0), run.status.last_step or 0)
+    if step <= reached:
+        return ""
+    return f"expected at most {reached}, the last step of {run.id}, got {step}{_what_to_do(run)}"
+
+
+def _what_to_do(run: Run) -> str:
+    """How a run that is not done gets further."""
+    if run.state == "done":
+        return ""
+    if run.state == "running":
+        return "; it is still training: fork it at what it has reached, or ask again later"
+    return f"; it is not done: `latebloom run {run.folder}` goes on with it"

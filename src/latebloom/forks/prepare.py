@@ -17,7 +17,7 @@ from latebloom.axes import Params
 from latebloom.errors import LatebloomError
 from latebloom.experiment import opened, prepared, subject_of
 from latebloom.forks.changes import HELD, Change, forked_spec
-from latebloom.forks.moments import EventMissingError, Moment, moment_of
+from latebloom.forks.moments import EventMissingError, Moment, beyond, moment_of
 from latebloom.forks.operation import operated
 from latebloom.forks.state import carried, goes_on_alike, state_at
 from latebloom.spec import Fault, RunSpec, SpecError, resolve, source_file
@@ -85,6 +85,7 @@ def prepare(
     *,
     threads: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    faults: Sequence[str] = (),
 ) -> list[Ready]:
     """Checks everything that is asked for, and stores what each fork and each twin begins with.
 
@@ -93,6 +94,7 @@ def prepare(
         root: the runs folder.
         threads: CPU threads of forks and twins; by default as many as the parent had, so that bits agree.
         tell: told of events that a run does not have, and of networks that do not allow a surgery, where others do.
+        faults: what the caller has found already, to be told with what is found here.
 
     Raises:
         LatebloomError: with every fault of what is asked for, before anything is stored.
@@ -100,23 +102,27 @@ def prepare(
     benches: dict[Path, _Bench] = {}
     seen: dict[Path, dict[str, Crossing]] = {}
     places: list[tuple[_Bench, Moment, Change, Asked]] = []
-    faults: dict[str, None] = {}
+    wrong = dict.fromkeys(faults)
     for part in [asked] if isinstance(asked, Asked) else asked:
-        found, missing = _places(part, seen)
-        for message in missing:
-            tell(message)
-        for parent, moment in found:
+        for parent in part.parents:
             if parent.folder not in benches:
                 benches[parent.folder] = _Bench(parent, root, threads)
-            places += [(benches[parent.folder], moment, change, part) for change in part.changes]
+        found, missing, unknown = _places(part, seen)
+        # an event that no parent has is a fault, one that some have not is told
+        wrong |= dict.fromkeys(unknown if found else [*unknown, *missing])
+        for message in missing if found else []:
+            tell(message)
+        places += [
+            (benches[parent.folder], moment, change, part) for parent, moment in found for change in part.changes
+        ]
+        for bench in () if found else (benches[parent.folder] for parent in part.parents):
+            for change in part.changes:
+                wrong |= dict.fromkeys(map(str, bench.faults_of(change, part, 0, bench.spec.steps)))
     for bench, moment, change, part in places:
-        try:
-            bench.check(moment, change, part)
-        except SpecError as error:
-            faults |= dict.fromkeys(str(fault) for fault in error.faults)
-    if faults:
-        head = "the fork has a fault" if len(faults) == 1 else f"the forks have {len(faults)} faults"
-        raise LatebloomError("\n".join([f"{head}:", *(f"  {fault}" for fault in faults)]))
+        wrong |= dict.fromkeys(map(str, bench.faults(moment, change, part)))
+    if wrong:
+        head = "the fork has a fault" if len(wrong) == 1 else f"the forks have {len(wrong)} faults"
+        raise LatebloomError("\n".join([f"{head}:", *(f"  {fault}" for fault in wrong)]))
     return _all_ready(places, tell)
 
 
@@ -139,14 +145,12 @@ def _all_ready(places: Sequence[tuple[_Bench, Moment, Change, Asked]], tell: Cal
     return found
 
 
-def _places(asked: Asked, seen: dict[Path, dict[str, Crossing]]) -> tuple[list[tuple[Run, Moment]], list[str]]:
-    """Each moment of each parent, and why some have none.
-
-    Raises:
-        LatebloomError: a moment is no step and no event, or no parent has one.
-    """
+def _places(
+    asked: Asked, seen: dict[Path, dict[str, Crossing]]
+) -> tuple[list[tuple[Run, Moment]], list[str], list[str]]:
+    """Each moment of each parent, why some have none, and what is no moment."""
     places: list[tuple[Run, Moment]] = []
-    missing, wrong = [], {}
+    missing, wrong = [], []
     for parent in asked.parents:
         for words in asked.moments:
             try:
@@ -154,10 +158,8 @@ def _places(asked: Asked, seen: dict[Path, dict[str, Crossing]]) -> tuple[list[t
             except EventMissingError as error:
                 missing.append(str(error))
             except LatebloomError as error:
-                wrong[str(error)] = None
-    if wrong or not places:
-        raise LatebloomError("\n".join([*wrong, *missing]))
-    return places, missing
+                wrong.append(str(error))
+    return places, missing, wrong
 
 
 class _Bench:
@@ -190,26 +192,24 @@ class _Bench:
     def last(self, moment: Moment, asked: Asked) -> int:
         return self.spec.steps if asked.steps is None else moment.step + asked.steps
 
-    def check(self, moment: Moment, change: Change, asked: Asked) -> None:
-        """Everything that can be wrong with one fork, short of training.
-
-        Raises:
-            SpecError: with every fault.
-        """
-        faults = []
-        reached = max(max(self.parent.checkpoints, default=0), self.parent.status.last_step or 0)
-        if moment.step > reached:
-            told = f"expected at most {reached}, the last step of {self.parent.id}, got {moment.step}"
-            faults.append(Fault("--at", told))
-        elif self.last(moment, asked) <= moment.step:
+    def faults(self, moment: Moment, change: Change, asked: Asked) -> list[Fault]:
+        """Everything that is wrong with one fork, short of training."""
+        found = []
+        last = self.last(moment, asked)
+        if told := beyond(self.parent, moment.step):
+            found.append(Fault("--at", told))
+        elif last <= moment.step:
             told = f"expected steps to be left after step {moment.step} of {self.parent.id}: give --steps"
-            faults.append(Fault("--at", told))
+            found.append(Fault("--at", told))
+        return found + self.faults_of(change, asked, moment.step, max(last, 1))
+
+    def faults_of(self, change: Change, asked: Asked, step: int, last: int) -> list[Fault]:
+        """Everything that is wrong with a change."""
         try:
-            forked_spec(self.spec, moment.step, max(self.last(moment, asked), 1), change, asked.recorded, 1.0)
+            forked_spec(self.spec, step, last, change, asked.recorded, 1.0)
         except SpecError as error:
-            faults += error.faults
-        if faults:
-            raise SpecError(faults)
+            return error.faults
+        return []
 
     def ready(self, moment: Moment, change: Change, asked: Asked) -> Ready:
         """One fork with its beginning stored, and its twin."""
