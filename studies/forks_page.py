@@ -244,7 +244,8 @@ def _figure(keys: list[tuple[str, str]], found: list[tuple[str, Comparison]], cu
     axes[1][0].set_ylabel("Σw² (log scale)")
     axes[1][0].set_yscale("log")
     handles = {label: line for ax in axes[0] for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, 2 * len(keys)),
+                  fontsize=8)  # fmt: skip
     return figure
 
 
