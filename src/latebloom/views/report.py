@@ -159,7 +159,7 @@ def _section(part: str, html: Html, words: Html) -> Html:
         return Html("")
     title, figures = HEADINGS[part], tag("div", html, class_=part)
     if part == "more":
-        return tag("section", tag("details", tag("summary", tag("h2", title)), figures))
+        return tag("section", tag("details", tag("summary", tag("h2", title)), figures, class_="rest"))
     heading = tag("h2", title, class_="unseen" if part == "learning" else None)
     return tag("section", heading, words, figures, id=None if part == "learning" else f"section-{part}")
 
@@ -208,12 +208,14 @@ def _figure(figure: Figure, data: dict[str, Any]) -> Html:
     caption = tag("figcaption", title, tag("div", class_="legend"))
     plot = tag("div", class_="plot", role="img", aria_label=describe(figure, data))
     classes = [figure.kind, *(["tall"] if figure.tall else []), *(["wide"] if figure.wide else [])]
-    marked = _quiet(CHANGED.format(figure.parts.replace("_", " "))) if data["changes"].get(figure.parts) else None
-    return tag("figure", caption, plot, marked, id=figure.id, class_=" ".join(classes))
+    # once a section: the wide figure comes first
+    marked = figure.wide and data["changes"].get(figure.parts)
+    told = _quiet(CHANGED.format(figure.parts.replace("_", " "))) if marked else None
+    return tag("figure", caption, plot, told, id=figure.id, class_=" ".join(classes))
 
 
 CHANGED = (
-    "Bars at the foot: between these steps the {} changed (point at one: it says which), "
+    "Bars at the foot, here and below: between these steps the {} changed (point at one: it says which), "
     "and curves that are taken of them may jump."
 )
 

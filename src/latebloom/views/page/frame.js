@@ -42,7 +42,28 @@ export class Frame {
     return words ? { words } : { words: phase.title, above: true };
   }
 
+  // Names above the strip: from each side towards the middle, beside those that are there already.
+  placesAbove() {
+    const ends = [];
+    const all = this.phases.map((phase, i) => ({ i, from: this.x(phase.start), to: this.x(phase.end) }));
+    const above = all.filter(({ i }) => this.names[i].above);
+    const room = (i) => 6.9 * this.names[i].words.length + 10;
+    const late = ({ from }) => from > this.width / 2;
+    let left = 0;
+    for (const { i, from } of above.filter((one) => !late(one))) {
+      ends[i] = [Math.max(from, left), "start"];
+      left = ends[i][0] + room(i);
+    }
+    let right = this.width;
+    for (const { i, to } of above.filter(late).reverse()) {
+      ends[i] = [Math.min(to, right), "end"];
+      right = ends[i][0] - room(i);
+    }
+    return ends;
+  }
+
   drawPhases() {
+    const ends = this.options.strip ? this.placesAbove() : [];
     this.phases.forEach((phase, i) => {
       const from = this.x(phase.start);
       const width = this.x(phase.end) - from;
@@ -51,9 +72,7 @@ export class Frame {
       if (!this.options.strip) return;
       const { words, above } = this.names[i];
       this.below.append(svg("rect", { ...shape, y: this.strip, height: STRIP - 2, class: `phase name ${phase.name}` }));
-      // Only the last phase can stand right-aligned without running into the next one's name.
-      const side = from > this.width / 2 ? [from + width, "end"] : [from, "start"];
-      const [x, anchor] = above ? side : [from + width / 2, "middle"];
+      const [x, anchor] = above ? ends[i] : [from + width / 2, "middle"];
       this.below.append(text(words, x, above ? 12 : this.strip + STRIP - 8, anchor, "phase-name"));
     });
   }

@@ -98,8 +98,10 @@ function drawCells(map, frame, table, rows) {
   const context = canvas.getContext("2d");
   const spans = pixelSpans(frame, table, canvas.width, ratio);
   for (const [column, { y, height }] of rows) {
-    const from = Math.round(y * ratio);
-    const tall = Math.max(1, Math.round((y + height) * ratio) - from);
+    // a hair less, so that one row's foot and the next one's head round to the same pixel
+    const pixel = (place) => Math.round(place * ratio - 1e-6);
+    const from = pixel(y);
+    const tall = Math.max(1, pixel(y + height) - from);
     const line = context.createImageData(canvas.width, 1);
     spans.forEach(([first, last], px) => {
       let most = NaN;
@@ -155,6 +157,7 @@ function drawBars(host, frame, table, rows, row) {
     root.append(text(label, Math.max(scale.at(v), 4), frame.bottom + 17, "middle", "tick"));
   }
   const least = WORTH_A_LABEL * table.greatest;
+  const placed = [];
   const named = new Set(table.order(row).slice(0, LABELLED).filter((c) => table.size(row, c) > least));
   for (const [column, { y, height: tall }] of rows) {
     const v = table.size(row, column);
@@ -166,7 +169,13 @@ function drawBars(host, frame, table, rows, row) {
     root.append(svg("rect", { class: "bar", ...shape, fill: `rgb(${r} ${g} ${b})` }));
     if (!named.has(column) || tall < 4) continue;
     const label = String(table.labels[column]);
-    root.append(text(label, Math.min(length, right) + 5, y + tall / 2 + 4, "start", "bar-name"));
+    const middle = y + tall / 2 + 4;
+    // a name stands clear of its neighbours' bars and names
+    const near = [...rows].filter(([c, other]) => Math.abs(other.y - y) < 9 && Number.isFinite(table.size(row, c)));
+    const taken = placed.filter((other) => Math.abs(other.middle - middle) < 11).map((other) => other.end);
+    const from = Math.max(...near.map(([c]) => Math.min(scale.at(table.size(row, c)), right) + 5), ...taken);
+    root.append(text(label, from, middle, "start", "bar-name"));
+    placed.push({ middle, end: from + 7 * label.length + 5 });
   }
   root.append(text(`at step ${count(table.steps[row])}`, width, frame.bottom + 35, "end", "axis-name"));
   host.replaceChildren(root);

@@ -21,14 +21,14 @@ export function themeButton(draw) {
   forPrint(choose);
 }
 
-// On paper all is light, unfolded, and as wide as a page.
+// On paper all is light, unfolded, and as wide as a page; the many further measures only where the reader has opened them.
 function forPrint(choose) {
   let before = "";
   addEventListener("beforeprint", () => {
     before = document.documentElement.dataset.theme ?? "";
     document.body.classList.add("paper");
     choose("light");
-    for (const details of document.querySelectorAll("details")) details.open = true;
+    for (const details of document.querySelectorAll("details:not(.rest)")) details.open = true;
   });
   addEventListener("afterprint", () => {
     document.body.classList.remove("paper");
