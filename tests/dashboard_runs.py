@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import uvicorn
 
+from latebloom.analysis import find_events
 from latebloom.dashboard.access import Access
 from latebloom.dashboard.app import make_app
 from latebloom.experiment import run_experiment
 from latebloom.spec import RunSpec, override, read, resolve
+from latebloom.store import RunWriter, open_run
 
 SMALL = {
     "task.p": "11",
@@ -53,15 +57,63 @@ def make_study(root: Path) -> None:
     (root / "decay-study" / "study.json").write_text(json.dumps(study | {"seeds": [0, 1], "runs": runs}), "utf-8")
 
 
+def cut_to_one_axis(study: Path) -> None:
+    """Make a study one of decay alone, in which seeds and fractions are pooled."""
+    plan = json.loads((study / "study.json").read_text("utf-8"))
+    plan["axes"] = plan["axes"][:1]
+    for run in plan["runs"]:
+        del run["cell"]["split.fraction"]
+    (study / "study.json").write_text(json.dumps(plan), "utf-8")
+
+
+def row_of(step: int, memorised: int, grokked: int) -> dict[str, float]:
+    """A row of a run that memorises and groks at given steps."""
+    train, test = float(step >= memorised), float(step >= grokked)
+    losses = {"train_loss": 1.5 - train, "test_loss": 2.5 - 2 * test}
+    return {"train_accuracy": train, "test_accuracy": test} | losses
+
+
+def write_rows(root: Path, name: str, memorised: int, grokked: int, last: int = 800) -> RunWriter:
+    """The writer of a run under way in the group "made", of which rows up to `last` are there."""
+    writer = RunWriter.open(root, "made", name, {"task": {"name": "made"}, "steps": 1000}, {}, 1000)
+    for step in range(0, last + 1, 10):
+        writer.log(step, row_of(step, memorised, grokked), {})
+    writer.checkpoint(last, {"params/w": torch.zeros(2)}, {}, lambda step: True)
+    return writer
+
+
+def make_run(root: Path, name: str, memorised: int, grokked: int) -> str:
+    """A finished run that memorised and grokked at given steps; its folder."""
+    with write_rows(root, name, memorised, grokked) as writer:
+        scalars = open_run(writer.folder).scalars
+        writer.finish([event.to_json() for event in find_events(scalars)], {"last_step": 800})
+    return f"made/{name}"
+
+
+class Tracebacks(logging.Handler):
+    """Everything that the server would have printed with a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.said.append(self.format(record))
+
+
 class Served:
-    """The dashboard of a folder, in a thread of this process."""
+    """The dashboard of a folder, in a thread of this process; fails if a request ended in a traceback."""
 
     def __init__(self, root: Path, access: Access | None = None, allow_run: bool = False) -> None:
         self.app = make_app(root, access or Access("127.0.0.1"), allow_run)
-        self.server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="error", timeout_graceful_shutdown=1))
+        # without a set-up of its own: its words go to the log that is listened to
+        config = uvicorn.Config(self.app, port=0, log_config=None, timeout_graceful_shutdown=1)
+        self.server, self.tracebacks = uvicorn.Server(config), Tracebacks()
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 
     def __enter__(self) -> Served:
+        logging.getLogger("uvicorn.error").addHandler(self.tracebacks)
         self.thread.start()
         deadline = time.monotonic() + 10
         while not self.server.started:
@@ -74,3 +126,5 @@ class Served:
     def __exit__(self, *error: Any) -> None:
         self.server.should_exit = True
         self.thread.join(timeout=10)
+        logging.getLogger("uvicorn.error").removeHandler(self.tracebacks)
+        assert self.tracebacks.said == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import latebloom
+from dashboard_runs import make_run, write_rows
 from latebloom.spec import presets
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,43 @@ def test_run_then_ls_then_report_then_run_again(command, tmp_path):
     assert code == 0
     assert "already finished" in out
     assert (report.parent / "manifest.json").read_bytes() == before
+
+
+def test_ls_takes_a_folder_or_the_beginning_of_a_name(command, tmp_path):
+    names = [make_run(tmp_path / "runs", name, 50, 300) for name in ("one", "two")]
+    other = make_run(tmp_path / "other", "three", 50, 300)
+
+    def listed(*words: str) -> list[str]:
+        code, out, _ = command("ls", *words, "--json")
+        assert code == 0
+        return [row["folder"] for row in json.loads(out)]
+
+    for words in ((), ("runs",), (str(tmp_path / "runs"),), ("made",), ("runs/made",), ("runs/made/",)):
+        assert listed(*words) == names, words
+    for words in (("one",), ("made/one",), ("runs/made/one",), ("on",)):
+        assert listed(*words) == [names[0]], words
+    assert listed("other") == listed("--runs", "other") == [other]
+    assert listed("other/made/three") == ["three"]
+    assert listed("three", "--runs", "other") == [other]
+    # a part of the runs folder gets no index of its own, nor does a folder that holds no runs
+    (tmp_path / "empty").mkdir()
+    assert listed("empty") == []
+    assert {path.parent.name for path in tmp_path.rglob("index.sqlite")} == {"runs", "other"}
+    code, _, err = command("ls", "none")
+    assert code != 0
+    assert "there is no folder none, and no run in runs whose name begins so" in err
+
+
+def test_ls_tells_what_came_so_far(command, tmp_path):
+    make_run(tmp_path / "runs", "ended", 50, 2000)
+    with write_rows(tmp_path / "runs", "live", 100, 2000) as writer:
+        lines = {line.split()[0]: line for line in command("ls")[1].splitlines() if "made/" in line}
+        assert "100 so far" in lines["made/live"]
+        assert "not yet" in lines["made/live"]
+        assert "so far" not in lines["made/ended"]
+        assert "–" in lines["made/ended"]
+        assert " 50 " in lines["made/ended"]
+        writer.stop("asked to")
 
 
 def test_json_is_one_document(command):

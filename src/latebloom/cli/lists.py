@@ -16,26 +16,32 @@ if TYPE_CHECKING:
 
 
 @app.command
-def ls(*, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
-    """List the runs of a folder with their states and events."""
-    from latebloom.store import Index
+def ls(
+    place: Annotated[str, Parameter(help="another folder, or the beginning of a name: `ls quick` [default: all]")] = "",
+    /,
+    *,
+    runs: RunsFolder = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of a folder with their states and events; of a run that has not ended, those that came so far."""
+    from latebloom.store import runs_at
 
-    rows = Index(runs).runs()
+    root, rows = runs_at(place, runs)
+    if any(row.state in ("running", "interrupted") for row in rows):
+        # not before: it takes torch, and a second
+        from latebloom.analysis.so_far import with_events_so_far
+
+        rows = [with_events_so_far(root, row) for row in rows]
     if as_json:
         print_json([vars(row) for row in rows])
         return
     listed = table("run", "state", "step", "memorised", "grokked", "cleanup", "what")
     for row in rows:
-        steps = _event_steps(row.events)
         done = f"{row.last_step or 0:,} of {row.total_steps or 0:,}"
-        memorised, grokked, start, end = (
-            f"{step:,}" if (step := steps.get(name)) is not None else "–"
-            for name in ("memorised", "grokked", "cleanup-started", "cleanup-ended")
-        )
-        seen = (memorised, grokked, "–" if start == "–" else f"{start} to {end}")
+        seen = _seen(_event_steps(row.events), row.state)
         why = f" ({row.error})" if row.error and row.state == "failed" else ""
         listed.add_row(row.folder, row.state, done, *seen, _what(row.spec) + why)
-    console().print(listed if rows else f"no runs in {runs}; `latebloom run` makes one")
+    console().print(listed if rows else f"no runs in {place or runs}; `latebloom run` makes one")
 
 
 @app.command
@@ -179,6 +185,18 @@ def _event_steps(events: list[Any]) -> dict[str, int | None]:
     found = [(e.get("name"), e.get("found")) for e in events if isinstance(e, dict)]
     steps = {str(name): f.get("step") for name, f in found if isinstance(f, dict)}
     return {name: step if isinstance(step, int) else None for name, step in steps.items()}
+
+
+def _seen(steps: dict[str, int | None], state: str) -> tuple[str, ...]:
+    """When a run memorised, grokked, and was cleaned up; of one that has not ended, so far."""
+    memorised, grokked, start, end = (
+        f"{step:,}" if (step := steps.get(name)) is not None else "–"
+        for name in ("memorised", "grokked", "cleanup-started", "cleanup-ended")
+    )
+    seen = (memorised, grokked, "–" if start == "–" else f"{start} to {end}")
+    if state not in ("running", "interrupted", "stopped"):
+        return seen
+    return tuple("not yet" if what == "–" else f"{what} so far" for what in seen)
 
 
 def _what(spec: dict[str, Any]) -> str:

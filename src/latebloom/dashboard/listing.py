@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 
+from latebloom.analysis.so_far import UNFINISHED, with_events_so_far
 from latebloom.dashboard.example import GROUP, example_row
 from latebloom.errors import LatebloomError
 from latebloom.spec.named import construct
@@ -37,6 +38,8 @@ SORTS: dict[str, Callable[[RunRow], Any]] = {
     "memorised": lambda row: _or_last(event_step(row, "memorised")),
     "grokked": lambda row: _or_last(event_step(row, "grokked")),
 }
+
+BY_EVENT = ("memorised", "grokked")
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,12 @@ def list_runs(root: Path, query: Query) -> dict[str, Any]:
         and (not query.group or group_of(row) == query.group)
         and all(word in f"{row.folder} {about(row)}".lower() for word in words)
     ]
+    if query.sort in BY_EVENT:
+        found = [with_events_so_far(root, row) for row in found]
     found.sort(key=SORTS[query.sort], reverse=query.descending)
     pages = max(1, math.ceil(len(found) / PAGE))
     page = min(max(query.page, 1), pages)
+    here = [with_events_so_far(root, row) for row in found[(page - 1) * PAGE : page * PAGE]]
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
     return {
         "total": len(rows),
@@ -93,7 +99,7 @@ def list_runs(root: Path, query: Query) -> dict[str, Any]:
         "pages": pages,
         "states": {state: n for state, n in counts.items() if n},
         "groups": sorted({group_of(row) for row in rows}),
-        "rows": [_shown(row) for row in found[(page - 1) * PAGE : page * PAGE]],
+        "rows": [_shown(row) for row in here],
     }
 
 
@@ -111,6 +117,7 @@ def _shown(row: RunRow) -> dict[str, Any]:
         "about": about(row),
         "memorised": event_step(row, "memorised"),
         "grokked": event_step(row, "grokked"),
+        "so_far": row.state in UNFINISHED,
     }
 
 

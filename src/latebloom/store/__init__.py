@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latebloom.store.gathered import gather
     from latebloom.store.index import Index, RunRow
     from latebloom.store.layout import Layout
+    from latebloom.store.listed import runs_at
     from latebloom.store.origin import Origin, history_of, read_origin, write_origin
     from latebloom.store.run import Run, open_run
     from latebloom.store.status import State, Status
@@ -46,6 +47,7 @@ _WHERE = {
     "open_study": "study",
     "read_origin": "origin",
     "read_study": "study_file",
+    "runs_at": "listed",
     "write_origin": "origin",
     "write_study": "study_file",
 }
@@ -75,6 +77,7 @@ __all__ = [
     "open_study",
     "read_origin",
     "read_study",
+    "runs_at",
     "write_origin",
     "write_study",
 ]

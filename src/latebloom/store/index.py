@@ -82,8 +82,11 @@ class Index:
         Finished runs come from the index; all others, and those that the index does not know, are read from
         their folders, and the index is brought up to date where it can be written.
         """
+        folders = run_folders(self._root)
+        if not folders and not self._path.exists():
+            return []  # any folder may be asked for, and one without runs is left as it is
         known = self._known()
-        rows = [self._row(folder, known) for folder in run_folders(self._root)]
+        rows = [self._row(folder, known) for folder in folders]
         there = {row.folder for row in rows}
         changed = [row for row in rows if known.get(row.folder) != row]
         gone = [folder for folder in known if folder not in there]

@@ -73,7 +73,7 @@ function rowOf(row) {
   if (row.example) about.prepend(html("span", "state", "example"), " ", Object.assign(html("a", "", "tour of grokking"), { href: "/tour" }), " · ");
   const name = html("th", "", link, about);
   name.scope = "row";
-  const state = html("td", "", html("span", "state", row.state));
+  const state = html("td", "about-state", html("span", "state", row.state));
   state.firstChild.dataset.state = row.state;
   if (row.error) state.append(html("span", "rule", row.error));
   const done = row.total_steps ? (row.last_step ?? 0) / row.total_steps : 0;
@@ -86,9 +86,14 @@ function rowOf(row) {
   }
   const curve = html("td", "curve");
   curve.dataset.folder = row.folder;
-  const event = (n) => html("td", "number", n === null ? "–" : count(n));
+  const event = (name) => {
+    const cell = html("td", "number event", row[name] === null ? (row.so_far ? "not yet" : "–") : count(row[name]));
+    if (row.so_far && row[name] !== null) cell.append(html("span", "rule", " so far"));
+    cell.dataset.head = name;
+    return cell;
+  };
   const updated = html("td", "rule", row.updated.replace("T", " ").replace("+00:00", ""));
-  const cells = [html("td", "", box), name, state, step, curve, event(row.memorised), event(row.grokked), updated];
+  const cells = [html("td", "", box), name, state, step, curve, event("memorised"), event("grokked"), updated];
   return html("tr", "", ...cells);
 }
 
