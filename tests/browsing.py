@@ -29,13 +29,30 @@ class User:
 
     def __init__(self, browser: Any, address: str, **context: Any) -> None:
         self.address = address
-        self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | context))
+        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context))
+        self.page = self.context.new_page()
         self.page.set_default_timeout(20_000)
         self.faults: list[str] = []
         self.asked: list[str] = []
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.context.on("console", lambda message: self.faults.append(message.text))
+        self.context.on("weberror", lambda error: self.faults.append(str(error.error)))
+        self.context.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("websocket", lambda socket: self.asked.append(socket.url))
+
+    def close(self) -> None:
+        """The end of a visit: nothing went wrong that was not provoked, and nothing was asked of anyone else."""
+        try:
+            self.page.evaluate("0")  # what the page said before this is heard by now
+            assert self.faults == [], self.faults
+            elsewhere = [url for url in self.asked if not url.startswith((f"{self.address}/", "data:", "blob:"))]
+            assert elsewhere == [], elsewhere
+        finally:
+            self.context.close()
+
+    def provoked(self, words: str) -> None:
+        """The browser's own note of a refusal that the test provoked is no fault."""
+        self.until(lambda: any(words in fault for fault in self.faults), f"the browser notes {words!r}")
+        self.faults = [fault for fault in self.faults if words not in fault]
 
     def go(self, path: str) -> Any:
         return self.page.goto(self.address + path)
