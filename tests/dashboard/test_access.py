@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard_runs import Served
 from latebloom.dashboard.access import COOKIE, HEADERS, Access, is_loopback
 from latebloom.dashboard.app import make_app
 
@@ -108,6 +110,42 @@ def test_nothing_outside_the_folder_is_read(root, name):
         assert "hidden-word" not in answer.text
         assert "Traceback" not in answer.text
     assert asking.get("/api/compare", params={"run": name}).status_code in (400, 404)
+
+
+PATHS = (
+    "/run/../secret",
+    "/run/../../secret",
+    "/run/%2e%2e/secret",
+    "/run/%2e%2e%2fsecret",
+    "/run/%252e%252e%252fsecret",
+    "/run/pair/..%2f..%2fsecret",
+    "/run/..%5csecret",
+    "/run//secret",
+    "/run/%00",
+    "/run/%ff%fe",
+    "/static/../app.py",
+    "/static/%2e%2e%2fapp.py",
+    "/../../../../etc/passwd",
+    "//etc/passwd",
+    "/" + "a/" * 4000,
+)
+
+
+def test_paths_as_they_are_sent_are_refused_by_a_server(root):
+    outside = root.parent / "secret"
+    outside.mkdir()
+    (outside / "spec.json").write_text(json.dumps({"word": "hidden-word"}), "utf-8")
+    with Served(root) as served:
+        connection = HTTPConnection(served.address.removeprefix("http://"), timeout=20)
+        for path in PATHS:
+            # unlike a browser, it neither resolves dots nor mends what is odd
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            said = answer.read().decode()
+            assert answer.status in (400, 404), path
+            assert "Nothing here" in said, path
+            assert not any(word in said for word in ("hidden-word", "Traceback", "root:", "import ")), path
+        connection.close()
 
 
 @pytest.mark.parametrize("name", ["../app.py", "..%2fapp.py", "app.py", "report.html", "shell.html", "none.js", ""])

@@ -12,7 +12,7 @@ import torch
 from starlette.testclient import TestClient
 
 import latebloom
-from dashboard_runs import DECAYS, small
+from dashboard_runs import DECAYS, make_run, row_of, small, write_rows
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.analysis.inside import Inside
 from latebloom.analysis.outcomes import outcomes
@@ -126,6 +126,8 @@ def test_an_embedding_of_one_wave_is_a_circle(root, monkeypatch):
         ("/api/study/pair", 400, "there is no study in pair"),
         ("/api/none", 404, "there is no page /api/none"),
         ("/api/jobs/x", 404, "there is no page"),
+        ("/api/live/FOLDER?after=9223372036854775808", 400, "after: Input should be less than"),
+        ("/api/runs?page=1e400", 400, "page: Input should be a valid integer"),
     ],
 )
 def test_odd_questions_get_a_clear_answer(root, address, code, message):
@@ -245,6 +247,73 @@ def test_rows_of_a_run_under_way_come_as_they_are_flushed(root):
             assert next(lines) == ""
             last = json.loads(next(lines).removeprefix("data: "))
             assert (last["state"], last["steps"]) == ("done", [])
+
+
+def test_a_stream_that_can_no_longer_be_read_says_so_and_ends(root):
+    with write_rows(root, "live", 100, 600) as writer:
+        with client(root).stream("GET", "/api/live/made/live?after=-1") as stream:
+            lines = stream.iter_lines()
+            assert json.loads(next(lines).removeprefix("data: "))["state"] == "running"
+            (writer.folder / "status.json").write_text("{", "utf-8")
+            assert next(lines) == ""
+            last = json.loads(next(lines).removeprefix("data: "))
+            assert last["state"] == "unreadable"
+            assert "is not valid JSON" in last["error"]
+            assert [*lines] == [""]
+        writer.stop("asked to")
+
+
+def test_a_folder_that_goes_between_two_looks_is_a_clear_answer(root, monkeypatch):
+    folder = next(iter(root.glob("pair/seed-0*")))
+
+    def gone(*args: Any) -> Any:
+        raise FileNotFoundError(2, "No such file or directory", str(folder / "spec.json"))
+
+    monkeypatch.setattr("latebloom.dashboard.app.page_parts", gone)
+    page = client(root).get(f"/run/pair/{folder.name}")
+    assert page.status_code == 404
+    assert "Nothing here" in page.text
+    assert "moved or removed just now" in page.text
+
+
+def test_events_of_runs_under_way_are_those_that_came_so_far(root):
+    make_run(root, "ended", 50, 90)
+    with write_rows(root, "live", 100, 600) as writer:
+        told = {row["id"]: row for row in ask(root, "/api/runs", group="made")["rows"]}
+        assert [(told[i]["memorised"], told[i]["grokked"], told[i]["so_far"]) for i in ("ended", "live")] == [
+            (50, None, False),  # too soon after memorising to be late
+            (100, 600, True),
+        ]
+        asked = {"group": "made", "sort": "memorised"}
+        assert [row["id"] for row in ask(root, "/api/runs", **asked)["rows"]] == ["live", "ended"]
+        assert [row["id"] for row in ask(root, "/api/runs", **asked, descending=False)["rows"]] == ["ended", "live"]
+        writer.stop("asked to")
+    with write_rows(root, "early", 300, 2000) as writer:
+        row = next(r for r in ask(root, "/api/runs", group="made")["rows"] if r["id"] == "early")
+        assert (row["memorised"], row["grokked"]) == (300, None)
+        for step in range(810, 2100, 10):
+            writer.log(step, row_of(step, 300, 2000), {})
+        writer.checkpoint(2090, {"params/w": torch.zeros(2)}, {}, lambda step: True)  # flushes
+        row = next(r for r in ask(root, "/api/runs", group="made")["rows"] if r["id"] == "early")
+        assert (row["memorised"], row["grokked"]) == (300, 2000)
+        writer.stop("asked to")
+
+
+JUNK = (b"", b"{", b"3", b"[3]", b'{"task": 3, "model": [], "steps": "many", "fork": {"step": "x", "parent": 3}}')
+
+
+@pytest.mark.parametrize("name", ["spec.json", "status.json", "events.json", "provenance.json", "manifest.json"])
+def test_a_file_that_holds_something_else_is_no_traceback(root, name):
+    folder = next(iter(root.glob("pair/seed-0*")))
+    here, whole = f"pair/{folder.name}", (folder / name).read_bytes()
+    addresses = [f"/run/{here}", "/api/runs?sort=grokked", f"/api/curves?run={here}", f"/api/compare?run={here}"]
+    addresses += [f"/api/inside/{here}", f"/api/tables/{here}?step=20", f"/api/forks/{here}", f"/api/live/{here}"]
+    asking = TestClient(make_app(root, Access("127.0.0.1")), "http://127.0.0.1:8642")  # raises what the server would
+    for junk in JUNK:
+        (folder / name).write_bytes(junk)
+        for address in addresses:
+            assert asking.get(address).status_code in (200, 400, 404), (junk, address)
+    (folder / name).write_bytes(whole)
 
 
 def test_own_code_is_never_run(root, tmp_path, monkeypatch):

@@ -31,9 +31,10 @@ from latebloom.dashboard.jobs import Jobs
 from latebloom.dashboard.looking import Looker
 from latebloom.dashboard.packed import MEDIA
 from latebloom.dashboard.place import NotThereError, Place
-from latebloom.dashboard.studies import list_studies, study_map
+from latebloom.dashboard.studies import list_studies, read_study, study_map
 from latebloom.dashboard.tour import address, card
 from latebloom.errors import LatebloomError
+from latebloom.store import StoreError
 from latebloom.store.layout import finite_json
 from latebloom.views.embed import marks, spans
 from latebloom.views.markup import join, tag, text
@@ -71,6 +72,10 @@ def _errors(app: FastAPI) -> None:
         code = 404 if isinstance(error, NotThereError) else 400
         return answer(request, code, str(error))
 
+    async def gone(request: Request, error: Exception) -> Response:
+        why = getattr(error, "strerror", None) or str(error)
+        return answer(request, 404, f"a file of it cannot be read ({why}): was its folder moved or removed just now?")
+
     async def bad(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
@@ -80,6 +85,7 @@ def _errors(app: FastAPI) -> None:
         return answer(request, 404, f"there is no page {request.url.path}")
 
     app.add_exception_handler(LatebloomError, said)
+    app.add_exception_handler(OSError, gone)
     app.add_exception_handler(RequestValidationError, bad)
     app.add_exception_handler(404, unknown)
     app.add_exception_handler(405, unknown)
@@ -137,14 +143,18 @@ def _pages(app: FastAPI, place: Place, looker: Looker) -> None:
 
     @app.get("/study/{folder:path}")
     def study(folder: str) -> Response:
-        study_map(place.root, place.folder(folder))
+        # what came of its runs takes longer, and is asked for by the page
+        read_study(place.folder(folder))
         return page("study")
 
     @app.get("/run/{folder:path}")
     def run(folder: str, tour: int | None = None, step: float | None = None) -> Response:
         there = place.run(folder)
         twin = twin_below(place, there)
-        parts = page_parts(there, twin)
+        try:
+            parts = page_parts(there, twin)
+        except RuntimeError as error:  # arrays are decoded when they are used
+            raise StoreError(f"an array of {folder} cannot be read ({error}): restore it from a copy") from error
         # the tour speaks of the example; at other runs its number says nothing
         shown = folder.startswith(f"{GROUP}/")
         told = {
@@ -185,13 +195,17 @@ def _data(app: FastAPI, place: Place, looker: Looker) -> None:
         return {folder: listing.small_curves(place.run(folder)) for folder in run}
 
     @app.get("/api/live/{folder:path}")
-    async def live(folder: str, after: int = -1) -> Response:
+    async def live(folder: str, after: Annotated[int, Query(ge=-1, lt=2**63)] = -1) -> Response:
         run = await run_in_threadpool(place.run, folder)
 
         async def rows() -> AsyncIterator[str]:
             last = after
             while True:
-                told = await run_in_threadpool(_told, run, last)
+                try:
+                    told = await run_in_threadpool(_told, run, last)
+                except (LatebloomError, OSError) as error:
+                    # the answer has begun, so this is all that can be said of it
+                    told = {"state": "unreadable", "error": str(error), "steps": [], "curves": {}}
                 last = told["steps"][-1] if told["steps"] else last
                 yield f"data: {json.dumps(told, allow_nan=False, separators=(',', ':'))}\n\n"
                 if told["state"] != "running":

@@ -9,7 +9,8 @@ import { html } from "./svg.js";
 // Checkpoints that are fetched at most; of more, evenly spread ones.
 const MOST_STEPS = 120;
 const AT_ONCE = 2;
-const COLUMNS = 64;
+// Cells of all neurons: twice as many across as down.
+const columns = (n) => Math.ceil(Math.sqrt(2 * n));
 
 export function insidePanels(folder, time) {
   const section = document.getElementById("inside");
@@ -44,6 +45,7 @@ class Panels {
     this.tables = new Map();
     this.asking = new Map();
     this.greatest = {};
+    this.lacking = "";
     this.painted = null;
     this.choice = chosen(sizes);
     this.fields = fields(section, sizes, this.choice, (changes) => this.choose(changes));
@@ -67,6 +69,7 @@ class Panels {
     for (const controller of this.asking.values()) controller.abort();
     this.asking.clear();
     this.greatest = {};
+    this.lacking = "";
     this.painted = null;
     this.show();
   }
@@ -81,7 +84,7 @@ class Panels {
     while (this.asking.size < most && missing.length) this.fetch(missing.shift());
     const here = this.tables.size;
     const all = this.sizes.steps.length;
-    this.said.textContent = here < all ? `${here} of ${all} checkpoints are here.` : "";
+    this.said.textContent = this.lacking || (here < all ? `${here} of ${all} checkpoints are here.` : "");
   }
 
   async fetch(step) {
@@ -97,7 +100,7 @@ class Panels {
       this.measure(table);
     } catch (error) {
       if (controller.signal.aborted) return;
-      this.said.textContent = error.message;
+      this.lacking = error.message;
       // what cannot be had is not asked for again and again
       this.tables.set(step, null);
     }
@@ -290,17 +293,18 @@ function neuronGrid(section, sizes, choose) {
   const words = html("span", "quiet", "grey: other frequencies; paler: less of the neuron explained");
   section.querySelector("#neurons .map-host").replaceChildren(canvas, html("div", "legend", ...key, words));
   let n = 0;
-  const cell = 8;
+  const cell = 16;
   canvas.addEventListener("click", (event) => {
     const box = canvas.getBoundingClientRect();
-    const across = Math.floor(((event.clientX - box.left) / box.width) * COLUMNS);
-    const down = Math.floor(((event.clientY - box.top) / box.height) * Math.ceil(n / COLUMNS));
-    const number = down * COLUMNS + across;
+    const across = Math.floor(((event.clientX - box.left) / box.width) * columns(n));
+    const down = Math.floor(((event.clientY - box.top) / box.height) * Math.ceil(n / columns(n)));
+    const number = down * columns(n) + across;
     if (number < n) choose(number);
   });
   const paint = (best, fve) => {
     n = best.length;
-    const [width, height] = [COLUMNS * cell, Math.ceil(n / COLUMNS) * cell];
+    const wide = columns(n);
+    const [width, height] = [wide * cell, Math.ceil(n / wide) * cell];
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
@@ -309,7 +313,7 @@ function neuronGrid(section, sizes, choose) {
     for (let i = 0; i < n; i++) {
       context.globalAlpha = Number.isFinite(fve[i]) ? 0.15 + 0.85 * fve[i] ** 2 : 0.08;
       context.fillStyle = ranks.has(best[i]) ? colours[ranks.get(best[i])] : "#8a929c";
-      context.fillRect((i % COLUMNS) * cell, Math.floor(i / COLUMNS) * cell, cell - 1, cell - 1);
+      context.fillRect((i % wide) * cell, Math.floor(i / wide) * cell, cell - 1, cell - 1);
     }
     context.globalAlpha = 1;
   };

@@ -52,7 +52,12 @@ function follow() {
   const badge = document.querySelector(".badge");
   const source = new EventSource(`/api/live/${path(folder)}?after=${data.steps.at(-1) ?? -1}`);
   source.addEventListener("message", (message) => {
-    const told = JSON.parse(message.data);
+    const told = unseen(JSON.parse(message.data));
+    if (told.error) {
+      source.close();
+      badge.textContent = told.error;
+      return;
+    }
     if (told.steps.length && !data.steps.length) location.reload();
     if (told.steps.length) append(told);
     badge.textContent = `${told.state}: step ${count(data.steps.at(-1) ?? 0)} of ${count(told.total_steps ?? 0)}`;
@@ -61,6 +66,15 @@ function follow() {
       location.reload();
     }
   });
+}
+
+// A connection that was lost is made anew with the first one's question, so rows come again that are drawn already.
+function unseen(told) {
+  const last = data.steps.at(-1) ?? -1;
+  const first = told.steps.findIndex((step) => step > last);
+  const from = first < 0 ? told.steps.length : first;
+  const curves = Object.fromEntries(Object.entries(told.curves).map(([name, values]) => [name, values.slice(from)]));
+  return { ...told, steps: told.steps.slice(from), curves };
 }
 
 function append(told) {
