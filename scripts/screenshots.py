@@ -3,16 +3,19 @@
     python scripts/screenshots.py [--runs DIR] [--out docs/images/pages]
 
 What is pictured is trained first where it is not there yet (a few minutes): a run of the example's task with another
-seed, and a small study. Pictures have 256 colours at most, which is all that these pages need.
+seed, its forks, one that is stopped half-way, and two small studies. Pictures have 256 colours at most, which is all
+that these pages need.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +30,14 @@ from example import SETTINGS
 
 from dashboard_runs import Served
 from latebloom.dashboard.example import example_row, example_run
-from latebloom.experiment import run_experiment
+from latebloom.experiment import InterruptedRunError, run_experiment
 from latebloom.forks import Asked, Change, prepare, run_forks
 from latebloom.process import prepare_process
 from latebloom.spec import override, read, resolve
 from latebloom.store import Axis, StudyFile, StudyRun, open_run, open_study, write_study
 from latebloom.views.report import render_report, write_page
 from latebloom.views.study_report import write_study_report
+from settled import settle
 
 MOST_BYTES = 3_000_000
 SIZES = {"wide": (1280, 860), "phone": (390, 844)}
@@ -45,6 +49,7 @@ STUDY = {
     "model.n_heads": "2",
     "model.d_mlp": "64",
     "steps": "1500",
+    "split.fraction": "0.6",
     "log.measures": "none",
     "checkpoints.every": "1500",
 }
@@ -76,7 +81,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/pages"))
     asked = parser.parse_args()
     prepare_process()
-    run, study = pictured(asked.runs)
+    run = seeded(asked.runs)
+    stopped(asked.runs)
+    study = grid(asked.runs)
+    row(asked.runs)
     forks = forked(run, asked.runs)
     example = example_run()
     assert example is not None
@@ -84,7 +92,7 @@ def main() -> None:
     reports = (report, write_study_report(open_study(study)))
     shutil.rmtree(asked.out, ignore_errors=True)
     asked.out.mkdir(parents=True)
-    with Served(asked.runs) as served, sync_playwright() as play:
+    with Served(asked.runs, allow_run=True) as served, sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         for page in pages(served.address, f"seeds/{run.name}", forks, reports):
             for size, theme, picture in pictures(chromium, page):
@@ -96,20 +104,23 @@ def main() -> None:
         raise SystemExit(f"expected at most {MOST_BYTES:,} bytes: take fewer or smaller pictures")
 
 
-def pictured(root: Path) -> tuple[Path, Path]:
-    """A run of the example's task with another seed, and a study of 18 small ones."""
-    changes = SETTINGS | {"seed": "1", "checkpoints.every": "100"}
-    run = run_experiment(resolve(override(read("quick")[1], changes)), root, "seeds", threads=1).folder
-    base = override(read("quick")[1], STUDY)
-    planned = []
-    for decay in DECAYS:
-        for fraction in FRACTIONS:
-            for seed in SEEDS:
-                changes = {"optim.weight_decay": str(decay), "split.fraction": str(fraction), "seed": str(seed)}
-                spec = resolve(override(base, changes))
-                cell = {"optim.weight_decay": decay, "split.fraction": fraction}
-                planned.append(StudyRun(spec.run_id, cell, seed))
-                run_experiment(spec, root, "decay-and-fraction", threads=1)
+def seeded(root: Path, seed: int = 1, interrupted: Callable[[], bool] = lambda: False) -> Path:
+    """A run of the example's task with another seed."""
+    changes = SETTINGS | {"seed": str(seed), "checkpoints.every": "100"}
+    spec = resolve(override(read("quick")[1], changes))
+    return run_experiment(spec, root, "seeds", threads=1, interrupted=interrupted).folder
+
+
+def stopped(root: Path) -> None:
+    """A run that was stopped after it had memorised."""
+    if not list(root.glob("seeds/seed-2-*")):
+        left = iter(range(1500))
+        with suppress(InterruptedRunError):
+            seeded(root, 2, lambda: next(left, None) is None)
+
+
+def grid(root: Path) -> Path:
+    """A study of 18 small runs."""
     axes = (
         Axis("optim.weight_decay", ("optim.weight_decay",), DECAYS),
         Axis("split.fraction", ("split.fraction",), FRACTIONS),
@@ -117,9 +128,27 @@ def pictured(root: Path) -> tuple[Path, Path]:
     question = (
         "How do weight decay and the share of pairs trained on decide whether, and when, a + b mod 31 is grokked?"
     )
-    study = StudyFile("decay-and-fraction", question, base, axes, SEEDS, tuple(planned))
-    write_study(root / "decay-and-fraction", study)
-    return run, root / "decay-and-fraction"
+    return small_study(root, "decay-and-fraction", question, axes)
+
+
+def row(root: Path) -> Path:
+    """A study of one axis."""
+    axes = (Axis("optim.weight_decay", ("optim.weight_decay",), DECAYS),)
+    return small_study(root, "decay", "Does weight decay decide whether a + b mod 31 is generalised?", axes)
+
+
+def small_study(root: Path, name: str, question: str, axes: tuple[Axis, ...]) -> Path:
+    """A study with all its runs."""
+    base = override(read("quick")[1], STUDY)
+    planned = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        for seed in SEEDS:
+            cell = {axis.name: value for axis, value in zip(axes, values, strict=True)}
+            spec = resolve(override(base, {k: str(v) for k, v in cell.items()} | {"seed": str(seed)}))
+            planned.append(StudyRun(spec.run_id, cell, seed))
+            run_experiment(spec, root, name, threads=1)
+    write_study(root / name, StudyFile(name, question, base, axes, SEEDS, tuple(planned)))
+    return root / name
 
 
 def forked(run: Path, root: Path) -> list[str]:
@@ -138,7 +167,11 @@ def pages(address: str, run: str, forks: list[str], reports: tuple[Path, Path]) 
     inside += " && document.querySelector('#heads .legend').textContent !== ''"
     compared = "document.querySelectorAll('#figures figure').length > 4"
     map_there = "document.querySelectorAll('.study-map button').length === 9"
-    yield Page("list", f"{address}/?sort=run&descending=false", "document.querySelectorAll('.curve svg').length === 23")
+    listed = "document.querySelectorAll('.curve svg').length === 30"
+    yield Page("list", f"{address}/?sort=state", listed)
+    yield Page(
+        "start", f"{address}/?group=seeds", "document.querySelectorAll('.curve svg').length === 2", press="summary"
+    )
     yield Page("tour", f"{address}/tour/4", inside)
     yield Page("run", f"{address}/run/{row.folder}?step=2400", inside)
     yield Page("inside", f"{address}/run/{row.folder}", inside, "#inside")
@@ -148,8 +181,10 @@ def pages(address: str, run: str, forks: list[str], reports: tuple[Path, Path]) 
     yield Page("fork", f"{address}/run/{forks[0]}", beside, "#section-beside")
     shown = "&".join(f"run={folder}" for folder in (run, *forks))
     yield Page("forks", f"{address}/compare?{shown}&less={run}", compared)
-    yield Page("studies", f"{address}/studies", "document.querySelectorAll('tbody tr').length === 1")
+    yield Page("studies", f"{address}/studies", "document.querySelectorAll('tbody tr').length === 2")
     yield Page("study", f"{address}/study/decay-and-fraction", map_there, press=".study-map button")
+    row_there = "document.querySelectorAll('.study-map button').length === 3"
+    yield Page("one-axis", f"{address}/study/decay", row_there, press=".study-map button >> nth=2")
     yield Page("wrong", f"{address}/run/none", "document.querySelector('h1') !== null")
     yield Page("report", reports[0].resolve().as_uri(), curves)
     yield Page("study-report", reports[1].resolve().as_uri(), "document.querySelector('.survival') !== null")
@@ -168,7 +203,9 @@ def pictures(chromium: Any, page: Page) -> Iterator[tuple[str, str, bytes]]:
                 tab.evaluate("show => document.querySelector(show).scrollIntoView()", page.show)
             if page.press:
                 tab.locator(page.press).first.click()
-            tab.wait_for_timeout(700)
+            settle(tab)
+            tab.wait_for_timeout(200)  # the page scrolls, and what comes into sight is drawn
+            settle(tab)
             yield size, theme, optimised(tab.screenshot())
             tab.close()
 
@@ -177,7 +214,9 @@ def optimised(png: bytes) -> bytes:
     """The picture with a palette."""
     made = io.BytesIO()
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    # rare colours are kept, and the common ones are then moved to where most of their pixels are
+    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    few.save(made, "PNG", optimize=True)
     return made.getvalue()
 
 

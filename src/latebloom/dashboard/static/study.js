@@ -151,9 +151,13 @@ function openCell(cell, made) {
     const link = html("a", "", run.folder);
     link.href = `/run/${path(run.folder)}`;
     const name = Object.assign(html("th", "", run.state === "pending" ? run.folder : link, html("span", "rule", run.error ?? "")), { scope: "row" });
-    const step = (v) => html("td", "number", Number.isInteger(v) ? count(v) : "–");
+    const step = (v, head) => {
+      const made = html("td", "number event", Number.isInteger(v) ? count(v) : "–");
+      made.dataset.head = head;
+      return made;
+    };
     const end = html("td", "", run.end ?? "–", html("span", "rule", run.why ?? ""));
-    return html("tr", "", name, html("td", "", run.state), end, step(run.memorised), step(run.grokked), step(run.last_step));
+    return html("tr", "", name, html("td", "", run.state), end, step(run.memorised, "memorised"), step(run.grokked, "generalised"), step(run.last_step, "last step"));
   });
   const head = html("thead", "", html("tr", "", ...["run", "state", "ended as", "memorised", "generalised", "last step"].map((w) => Object.assign(html("th", "", w), { scope: "col" }))));
   const started = cell.runs.filter((run) => run.state !== "pending").slice(0, 12);
