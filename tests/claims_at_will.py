@@ -32,7 +32,11 @@ def part(rows, curves=None, axes=()):
             }
         settings = {k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items() if k != "last"}
         runs.append({"run": f"run-{i}", **settings, "last_step": row["last"], "wall_s": 6.0, **events})
-        given = (curves[i] if curves else None) or {"step": [0, row["last"]], "train_accuracy": [0.0, 1.0]}
+        given = (curves[i] if curves else None) or {
+            "step": [0, row["last"]],
+            "train_accuracy": [0.0, 1.0],
+            "test_accuracy": [0.0, 0.5],
+        }
         logs.append(pl.DataFrame({"run": f"run-{i}", **given}))
     made = {"latebloom": "0", "torch": "0", "processor": "a machine"}
     facts = {"axes": list(axes), "seeds": [], "made": made, "file": "", "question": ""}

@@ -83,6 +83,7 @@ def test_b2(arms, verdicts):
     found = judge(b2.CLAIM, {"decay": decay(lambda s: 200), "without-decay": without_decay(**arms)})
     assert (found.observation.verdict, found.interpretation.verdict) == verdicts
     assert found.verdict == (verdicts[0] if verdicts[0] == verdicts[1] else "mixed")
+    assert (found.numbers["train_mse"].value, found.numbers["test_mse"].value) == (1, 0.5)
 
 
 # B3, B4, B5, D4: one study

@@ -95,6 +95,7 @@ def test_d3(grokked, expected):
     ]
     found = judge(d3.CLAIM, {d3.STUDY: part(rows, axes=["model.widths"])})
     assert found.verdict == expected
+    assert found.numbers["train_1"].value == 1
 
 
 # D5

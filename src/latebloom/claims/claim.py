@@ -94,6 +94,7 @@ class Claim:
         quick: changes of each study that make it small enough for seconds; None where it would decide nothing.
         discussion: what is to be learnt, by the verdict it was written for; numbers stand in it as `{name}`.
         open_because: of a claim without a run, what it would take; the other fields of a run are then empty.
+        budget: of a claim without a run, the minutes of one core that deciding it takes, roughly; 0 where not known.
     """
 
     id: str
@@ -111,3 +112,4 @@ class Claim:
     quick: Mapping[str, Mapping[str, Any]] | None = None
     discussion: Mapping[Verdict, str] = field(default_factory=dict)
     open_because: str = ""
+    budget: int = 0

@@ -121,7 +121,10 @@ def _draw(ax: Axes, panel: Panel, log_x: bool) -> None:
 def points_figure(
     groups: Sequence[tuple[str, Sequence[float]]], y: str, title: str, bounds: Sequence[float] = (), log_y: bool = False
 ) -> Figure:
-    """Every run as a point above its group's name, with the mean, and lines at the bounds that a rule compares with."""
+    """Every run as a point above its group's name, with the mean, and lines at the bounds that a rule compares with.
+
+    The mean is the geometric one on a logarithmic axis. A group without points stays empty.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -129,7 +132,8 @@ def points_figure(
 
     colours = inks(dark=False)
     with drawn_in(colours):
-        figure = Figure(figsize=(max(4.2, 0.95 * len(groups) + 1.6), 3.4), layout="constrained")
+        lines = max(name.count("\n") for name, _ in groups)
+        figure = Figure(figsize=(max(4.2, 0.95 * len(groups) + 1.6), 3.5 + 0.17 * lines), layout="constrained")
         ax = figure.subplots()
         for i, (_, values) in enumerate(groups):
             x: Any = np.array([v for v in values if np.isfinite(v)])
@@ -139,6 +143,11 @@ def points_figure(
                 ax.plot([i - 0.3, i + 0.3], [middle, middle], color=colours.ink, linewidth=1.6)
         for bound in bounds:
             ax.axhline(bound, color=RED, linewidth=1.0, linestyle="--")
+        ax.plot([], [], "o", color=BLUE, markersize=5, label="a run")
+        ax.plot([], [], color=colours.ink, linewidth=1.6, label="geometric mean" if log_y else "mean")
+        if bounds:
+            ax.plot([], [], color=RED, linewidth=1.0, linestyle="--", label="bounds")
+        figure.legend(loc="outside lower left", ncols=3, fontsize=8)
         if log_y:
             ax.set_yscale("log")
         ax.set_xticks(range(len(groups)), [name for name, _ in groups])
@@ -146,5 +155,5 @@ def points_figure(
         if not log_y and all(float(v).is_integer() for _, values in groups for v in values if np.isfinite(v)):
             ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel(y)
-        ax.set_title(title)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure

@@ -19,10 +19,19 @@ Statements about grokking that others have published, put to the test. Each has 
 results were looked at (the history of `src/latebloom/claims/statements/` shows it), and **two verdicts**: whether what
 was observed is there, and whether it means what was said. Open: not decided yet; preliminary: fewer than five seeds.
 `latebloom claims run ID` repeats one; `latebloom claims judge ID` judges the stored results anew, for those who change
-a rule."""
+a rule.
+
+An interval is one of 95 % over seeds. **Minutes** are the wall time of all runs that a claim reads, one after the
+other, on one thread each, on a machine that was busy with other things: an upper bound. Claims that read the same
+study share its runs and minutes: A1 to A6 one, B3 to B5 and D4 another. Of an open claim they are what it takes to
+decide it, roughly."""
 
 HOW = """## Disagree, or add one
 
+- From a clone: `make .venv/.installed`, then `.venv/bin/latebloom claims judge A1` judges A1 again from the curves
+  that are stored here, in seconds; `.venv/bin/latebloom claims run B6` trains its runs again; `--quick` trains small
+  versions in seconds, of {quick}, two of which `make test` repeats.
+- The raw curves are `polars.read_parquet("claims/studies/NAME/curves.parquet")`: a row a run and step.
 - `studies/NAME/` beside the findings holds, of every study, its file (`study.toml`), a row a run (`runs.parquet`: axes,
   seed, steps of events), the curves that rules and figures read (`curves.parquet`) and versions (`made.json`).
 - A claim is one file of `src/latebloom/claims/statements/`: texts, the rule in words and as a function of results,
@@ -102,7 +111,7 @@ def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
     for claim in claims:
         told = read_judgement(claim, folder)
         if told is None:
-            lines.append(f"| {claim.id} | {claim.title} | open | – | – | – | – |")
+            lines.append(f"| {claim.id} | {claim.title} | open | – | – | – | {to_decide(claim)} |")
             continue
         parts = ["–" if told[part] is None else told[part]["verdict"] for part in ("observation", "interpretation")]
         name = f"[{claim.id}]({link.format(claim.id)})"
@@ -112,10 +121,19 @@ def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
     return lines
 
 
+def to_decide(claim: Claim) -> str:
+    """The minutes that an open claim takes, as tables show them."""
+    return f"~{claim.budget}" if claim.budget else "–"
+
+
+def _how(claims: Sequence[Claim]) -> str:
+    return HOW.format(quick=", ".join(claim.id for claim in claims if claim.quick is not None))
+
+
 def ledger_text(claims: Sequence[Claim], folder: Path) -> str:
     """The page beside the findings: the table, and what each open claim would take."""
     lines = [HEAD, "", *ledger_table(claims, folder, "{}/finding.md"), "", *_asked(), "", *_open(claims, folder)]
-    return "\n".join([*lines, HOW, ""])
+    return "\n".join([*lines, _how(claims), ""])
 
 
 def page_text(claims: Sequence[Claim], folder: Path, images: str) -> str:
@@ -130,7 +148,7 @@ def page_text(claims: Sequence[Claim], folder: Path, images: str) -> str:
             text = text.replace(f"({path.name})", f"({images}/{claim.id}/{path.name})")
         text = text.replace("(../studies/", f"({images}/studies/")
         lines += [f"({claim.id})=", f"## {text}"]
-    return "\n".join([*lines, *_open(claims, folder), HOW, ""])
+    return "\n".join([*lines, *_open(claims, folder), _how(claims), ""])
 
 
 def _asked() -> list[str]:
@@ -141,4 +159,10 @@ def _open(claims: Sequence[Claim], folder: Path) -> list[str]:
     left = [claim for claim in claims if read_judgement(claim, folder) is None]
     if not left:
         return []
-    return ["## Not run yet", "", *(f"- **{c.id}** {c.statement} {c.open_because}".rstrip() for c in left), ""]
+    return ["## Open", "", *(f"- **{c.id}** {c.statement} {c.open_because or _to_run(c)}" for c in left), ""]
+
+
+def _to_run(claim: Claim) -> str:
+    return (
+        f"It has a rule and no results: `latebloom claims run {claim.id}`; `latebloom claims {claim.id}` says how long."
+    )

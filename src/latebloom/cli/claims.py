@@ -53,14 +53,19 @@ def show(claim: str | None = None, /, *, folder: Ledger = Path("claims"), as_jso
         return
     out = console()
     out.print(f"{one.id}  {one.statement}\n    {one.source}\n", highlight=False)
-    for head, text in (("as published", one.published), ("ours", one.departures), ("rule", one.rule)):
+    parts = {"as published": one.published, "ours": one.departures, "rule": one.rule, "would change it": one.change}
+    for head, text in parts.items():
         if text:
             out.print(f"{head}: {text}\n", highlight=False)
     if found is None:
-        out.print(one.open_because or f"Not run yet: `latebloom claims run {one.id}` trains, judges and writes it.")
+        out.print(one.open_because or _not_run(one), highlight=False)
     else:
         _tell(out, found)
-        out.print(f"\nFinding: {folder / one.id / 'finding.md'}", highlight=False)
+        out.print(
+            f"\n{found['seeds']} seeds in each cell; {found['minutes']:.0f} minutes of runs, one after the other\n"
+            f"Finding: {folder / one.id / 'finding.md'}",
+            highlight=False,
+        )
 
 
 @claims.command
@@ -69,7 +74,7 @@ def run(
     /,
     *,
     seeds: Annotated[int | None, Parameter(help="seeds in every cell [default: the studies' own, 5]")] = None,
-    quick: Annotated[bool, Parameter(negative="", help="a small version, in seconds, where the claim has one")] = False,
+    quick: Annotated[bool, Parameter(help="a small version, in seconds, where the claim has one")] = False,
     folder: Ledger = Path("claims"),
     runs: RunsFolder = Path("runs"),
     engine: Annotated[Literal["local", "ray"], Parameter(help="processes here, or a Ray cluster")] = "local",
@@ -118,6 +123,21 @@ def judge(claim: str, /, *, folder: Ledger = Path("claims"), as_json: AsJson = F
     write_ledger(folder)
 
 
+def _not_run(one: Claim) -> str:
+    """What it takes to run a claim, by trying a few steps of its runs."""
+    prepare_process()
+    from latebloom.claims.studies import plan_of_study
+    from latebloom.studies.estimate import estimate
+
+    specs = [spec for name in one.reads for spec in plan_of_study(name).specs.values()]
+    took = max(1, round(estimate(specs).seconds / 60))
+    return (
+        f"Not run yet: `latebloom claims run {one.id}` trains {len(specs)} runs, judges them by the rule and writes "
+        f"the "
+        f"finding: about {took} min of one core, if this machine is idle (the full number of steps of every run)."
+    )
+
+
 def _engine(engine: str, workers: int, address: str | None, folder: Path) -> Any:
     if engine == "ray":
         from latebloom.studies.cluster import RayCluster
@@ -130,8 +150,9 @@ def _engine(engine: str, workers: int, address: str | None, folder: Path) -> Any
 
 def _train(plan: Plan, runs: Path, made: Any, progress: Console) -> None:
     from latebloom.cli.sweep import failed_runs, train
+    from latebloom.views.terminal import counted
 
-    title = f"{plan.file.name}: {len(plan.specs):,} runs"
+    title = f"{plan.file.name}: {counted(len(plan.specs), 'run')}"
     _, failures = train(plan, runs, made, 1, progress, title, False)
     # a loss that diverged is a result, anything else is a fault
     faults = {run: error for run, error in failures.items() if not error.startswith("diverged")}
@@ -163,12 +184,20 @@ def _tell(out: Console, told: dict[str, Any]) -> None:
 
 
 def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None]) -> None:
+    from latebloom.claims.writing import to_decide
+
     listed = table("claim", "statement", "verdict", "observation", "interpretation", "seeds", "minutes")
     for one in ledger:
         found = told[one.id]
         if found is None:
-            listed.add_row(one.id, one.title, "open", "", "", "", "")
+            listed.add_row(one.id, one.title, "open", "–", "–", "–", to_decide(one))
             continue
-        parts = ["" if found[part] is None else found[part]["verdict"] for part in ("observation", "interpretation")]
+        parts = ["–" if found[part] is None else found[part]["verdict"] for part in ("observation", "interpretation")]
         listed.add_row(one.id, one.title, found["verdict"], *parts, f"{found['seeds']}", f"{found['minutes']:.0f}")
     console().print(listed)
+    console().print(
+        "\nMinutes: all runs that a claim reads, one after the other, on a busy machine (claims that read the same "
+        "study "
+        "share them);\n~ what an open claim takes, roughly. `latebloom claims ID` tells one.",
+        highlight=False,
+    )

@@ -128,7 +128,7 @@ def figures(results: Results) -> dict[str, Drawn]:
         Panel("all training pairs", part, full, "cos(g, Hg) ", mark="grokked"),
         Panel("what it divides by", part, sizes, "norm", log_y=True, mark="grokked"),
     ]
-    title = "cos(g, Hg) of the MLP of document A, five seeds"
+    title = "cos(g, Hg) of the MLP of document A, addition mod 97"
     caption = (
         "The published cosine falls to 0 where ‖Hg‖ nears 1e-9; the exact cosine of the same minibatches is drawn "
         "over it. "

@@ -105,7 +105,7 @@ def figures(results: Results) -> dict[str, Drawn]:
         ),
     ]
     caption = "The drop of the published cosine beside Σw² and two Gini indices, each line a seed."
-    title = "Is the drop a cleanup? The MLP of document A, five seeds"
+    title = "Is the drop a cleanup? MLP of document A, addition mod 97"
     return {"cleanup": Drawn(curves_figure(panels, title, log_x=False), caption)}
 
 

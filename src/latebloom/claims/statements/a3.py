@@ -70,10 +70,10 @@ def figures(results: Results) -> dict[str, Drawn]:
     excluded = [Line("excluded_loss", "excluded loss, training pairs", GREEN)]
     panels = [
         Panel("accuracy", part, accuracies, "accuracy", mark="grokked"),
-        Panel("loss", part, losses, "loss", log_y=True, mark="grokked"),
-        Panel("without the key frequencies", part, excluded, "loss ", log_y=True, mark="grokked"),
+        Panel("loss", part, losses, "loss (nats)", log_y=True, mark="grokked"),
+        Panel("without the key frequencies", part, excluded, "loss (nats) ", log_y=True, mark="grokked"),
     ]
-    title = "Phases of the MLP of document A, five seeds"
+    title = "Phases of the MLP of document A, addition mod 97"
     return {"phases": Drawn(curves_figure(panels, title), "Accuracies and losses, each line a seed.")}
 
 

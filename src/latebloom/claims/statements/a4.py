@@ -50,8 +50,9 @@ def figures(results: Results) -> dict[str, Drawn]:
         Line("alignment", "cos(g, Hg), all training pairs", ORANGE),
     ]
     panel = Panel("gradient and Hessian of all training pairs", part, shares, "share of ‖g‖², cosine", mark="grokked")
+    title = "Does the gradient follow an eigenvector? MLP of document A, addition mod 97"
     caption = "Share of the squared gradient along the Hessian's leading eigenvectors, each line a seed."
-    return {"eigenvectors": Drawn(curves_figure([panel], "Does the gradient follow an eigenvector?"), caption)}
+    return {"eigenvectors": Drawn(curves_figure([panel], title), caption)}
 
 
 CLAIM = Claim(

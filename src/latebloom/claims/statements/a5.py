@@ -41,8 +41,9 @@ def figures(results: Results) -> dict[str, Drawn]:
     """The rank over training."""
     line = [Line(RANK, "effective rank of the gradients' covariance", BLUE)]
     panel = Panel("all training pairs", results[STUDY], line, "effective rank", mark="grokked")
+    title = "How many directions do gradients have? MLP of document A, addition mod 97"
     caption = "Effective rank of the covariance of single training examples' gradients, each line a seed."
-    return {"rank": Drawn(curves_figure([panel], "How many directions do gradients have?", log_x=False), caption)}
+    return {"rank": Drawn(curves_figure([panel], title, log_x=False), caption)}
 
 
 CLAIM = Claim(

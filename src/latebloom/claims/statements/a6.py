@@ -89,8 +89,8 @@ def figures(results: Results) -> dict[str, Drawn]:
     """Every run's widths."""
     found = widths(results)
     groups = [("published\ncosine", found["cosine"]), ("test\naccuracy", found["accuracy"]), ("Σw²", found["norm"])]
-    title = "How sharp is each transition?"
-    figure = points_figure(groups, "width over time of the transition", title, (SHARP, GRADUAL))
+    title = "How sharp is each transition? MLP of document A"
+    figure = points_figure(groups, "width over step of the transition", title, (SHARP, GRADUAL))
     caption = "Width of three transitions relative to when they come; each point a seed, dashed the rule's bounds."
     return {"widths": Drawn(figure, caption)}
 

@@ -96,10 +96,10 @@ def figures(results: Results) -> dict[str, Drawn]:
         Line(EXCLUDED, "excluded loss, all frequencies", RED),
     ]
     panels = [
-        Panel("losses", part, losses, "loss", log_y=True, mark="grokked"),
+        Panel("losses", part, losses, "loss (nats)", log_y=True, mark="grokked"),
         Panel("size of the weights", part, [Line(NORM, "Σw²", PURPLE)], "Σw²", mark="grokked"),
     ]
-    title = "Progress measures of the mainline of Nanda et al., five seeds"
+    title = "Progress measures of the mainline of Nanda et al., addition mod 113"
     caption = (
         "Losses and Σw², each line a seed, steps counted from where it has generalised. Memorisation ends where the "
         "training loss is low, at the left; then the circuit forms (restricted loss falls, excluded loss rises), and "

@@ -115,7 +115,9 @@ def figures(results: Results) -> dict[str, Drawn]:
     """How many lines each network shows."""
     ticks = {"trained": "trained", "initial": "before\ntraining", "memorised": "memorised", "undecayed": "no decay"}
     groups = [(ticks[group], [float(n) for n in lines_held(results, group)]) for group in GROUPS]
-    figure = points_figure(groups, "lines of evidence, of four", "Fourier multiplication: networks and controls")
+    figure = points_figure(
+        groups, "lines of evidence, of four", "Fourier multiplication: transformers, addition mod 113, and controls"
+    )
     caption = "How many of the four lines of evidence each network shows; each point a seed, the line their mean."
     return {"lines": Drawn(figure, caption)}
 

@@ -75,8 +75,10 @@ def figures(results: Results) -> dict[str, Drawn]:
     for words, _, of in CELLS.values():
         part, found = of(results), delays(of(results))
         groups.append((f"{words.replace(', ', chr(10))}\n{len(found)} of {part.runs.height}", found))
-    y = "generalising / memorising, steps"
-    figure = points_figure(groups, y, "How late do networks generalise?", (1.0, LATE), log_y=True)
+    y = "generalised over memorised, steps"
+    figure = points_figure(
+        groups, y, "How late do networks generalise? Addition mod p, AdamW, λ = 1", (1.0, LATE), log_y=True
+    )
     caption = (
         "Each point a run that memorised and generalised; below each column the network, the prime, the share of the "
         f"pairs, and how many runs did both. Dashed: at the same time, and {LATE:g} times as late, which counts as "

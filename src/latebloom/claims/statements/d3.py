@@ -6,9 +6,9 @@ import math
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.drawing import points_figure
-from latebloom.claims.evidence import Number, ratio, share
+from latebloom.claims.evidence import Number, mean, ratio, share
 from latebloom.claims.results import Part, Results
-from latebloom.claims.statements.document_b import happened, steps_by_seed
+from latebloom.claims.statements.document_b import happened, last, steps_by_seed
 from latebloom.claims.statements.document_d import LOOKED, NETWORK, SOURCE
 
 STUDY = "sizes"
@@ -34,6 +34,9 @@ def judge(results: Results) -> Judgement:
             shares[width] = share(about, happened(cell(part, width, depth).runs, "grokked"))
             numbers[f"w{width}_{depth}"] = shares[width]
         small, middle, large = WIDTHS[depth]
+        ends = [last(curve, "train_accuracy") for _, curve in cell(part, small, depth).each()]
+        about = f"explored afterwards: training accuracy at the last step, width {small}, {LAYERS[depth]}"
+        numbers[f"train_{depth}"] = mean(about, ends, ".0%")
         wide, medium = (steps_by_seed(cell(part, w, depth).runs, "grokked") for w in (large, middle))
         about = f"steps of generalising, width {large} over {middle}, {LAYERS[depth]}"
         numbers[f"ratio_{depth}"] = ratio(about, wide, medium, ".2f")
@@ -62,7 +65,9 @@ def figures(results: Results) -> dict[str, Drawn]:
             known = sum(math.isfinite(step) for step in steps)
             size = f"{width}×{width}" if depth > 1 else f"{width}"
             groups.append((f"{size}\n{known} of {len(steps)}", steps))
-    figure = points_figure(groups, "step of generalising", "Addition mod 31: when each size generalises", log_y=True)
+    figure = points_figure(
+        groups, "step of generalising", "When each size generalises: addition mod 31, MLP", log_y=True
+    )
     caption = (
         "Each point a run that generalised within 3000 steps; below each column the widths of its hidden layers, and "
         "how many runs did."
@@ -88,5 +93,13 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "mixed": "The lower end is there, but it has nothing to do with grokking: the narrowest networks, of width "
+        "4, do not "
+        "even learn their training pairs (training accuracy {train_1} with one hidden layer, {train_2} with two), so "
+        "they cannot generalise late. An upper end was not found: the widest networks generalise in all runs, with one "
+        "hidden layer in {ratio_1} times the steps of width 64, with two in {ratio_2} times. So what was tried "
+        "shows a least size, and no best one. The rule's word is mixed because one of its two halves holds."
+    },
     change="Widths far above 512, or deeper networks, which take hours, or other parametrisations of the width.",
 )
