@@ -3,6 +3,7 @@ PYTHON ?= python3
 # A folder of PyTorch's own download index: `make demo TORCH_INDEX=cpu` spares a Linux machine without a GPU the
 # CUDA libraries (gigabytes). Unset, pip's own configuration decides.
 TORCH_INDEX ?=
+TORCH_URL = https://download.pytorch.org/whl/$(TORCH_INDEX)
 
 BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
@@ -85,6 +86,10 @@ clean: ## Remove .venv, caches and built documentation; never runs/
 .venv/.installed-cluster: EXTRAS = [test,cluster]
 .venv/.installed .venv/.installed-dev .venv/.installed-docs .venv/.installed-cluster: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "setting up .venv for latebloom$(EXTRAS) (once, about a minute and the download)"
-	@[ -z "$(TORCH_INDEX)" ] || $(PIP_INSTALL) --index-url https://download.pytorch.org/whl/$(TORCH_INDEX) torch
+	@case "$(TORCH_INDEX)" in *[!a-z0-9.]*) \
+	  echo "TORCH_INDEX: expected a folder of PyTorch's index such as cpu or cu128, got '$(TORCH_INDEX)'"; exit 1;; esac
+	@[ -z "$(TORCH_INDEX)" ] || $(PIP_INSTALL) --index-url $(TORCH_URL) torch || \
+	  { echo "TORCH_INDEX=$(TORCH_INDEX): pip could not install PyTorch from $(TORCH_URL); expected a folder of that index" \
+	    "(cpu, cu128, …) and a way to it; without TORCH_INDEX pip uses its own index"; exit 1; }
 	@$(PIP_INSTALL) -e '.$(EXTRAS)'
 	@touch $@

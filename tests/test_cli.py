@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,7 +114,10 @@ def test_quiet_says_nothing(command):
         (["run", "--threads", "0"], 2, "--threads: expected a number from 1 to 1024, got 0"),
         (["run", "--device", "gpu"], 2, "device: expected 'cpu' or 'cuda', got 'gpu'"),
         (["run", "none.toml"], 2, "none.toml could not be read: No such file or directory"),
-        (["run", "--rns", "x"], 2, "Unknown option"),
+        (["run", "--rns", "x"], 2, "Unknown option: --rns. Did you mean --runs? See `latebloom run --help`."),
+        (["run", "--setps", "5"], 2, "Unknown option: --setps. Did you mean --steps?"),
+        (["spec", "--measure", "all"], 2, "Unknown option: --measure. Did you mean --measures?"),
+        (["run", "quick", "again"], 2, "expected no more words, got 'again'"),
         (["rn"], 2, "Unknown command"),
         (["ls", "--seed", "3"], 2, "only commands that make a run or print a spec take a spec's fields"),
         (["report", "nothing"], 2, "There is no run 'nothing'"),
@@ -124,6 +128,37 @@ def test_bad_input_gives_one_clear_message(command, words, code, message):
     assert found == code
     assert message in " ".join((out + err).split())
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "faults"),
+    [
+        (["--seed", "x"], ["seed"]),
+        (["--seed", "-1"], ["seed"]),
+        (["--seed", "x", "--seeds.init", "3"], ["seed"]),
+        (["--seeds.order", "x"], ["seeds.order"]),
+    ],
+)
+def test_one_bad_seed_is_one_fault(command, seeds, faults):
+    code, _, err = command("run", *seeds)
+    assert code == 2
+    assert [line.split(":")[0].strip() for line in err.splitlines()[1:]] == faults
+
+
+COMMANDS = "analyse diagram export figure figures fork import ls measures models optimisers phases presets report run"
+COMMANDS += " serve spec statistics surgeries sweep tasks claims"
+
+
+@pytest.mark.parametrize("words", [*([word] for word in COMMANDS.split()), ["claims", "run"], ["claims", "judge"]])
+def test_help_shows_no_flag_that_nobody_wrote(command, words):
+    code, out, _ = command(*words, "--help")
+    assert code == 0
+    assert not re.search("--(no|empty)-", out)
+
+
+def test_help_of_run_names_the_options_without_a_dot(command):
+    out = command("run", "--help")[1]
+    assert all(f"--{word} " in " ".join(out.split()) for word in ("seed", "steps", "epochs", "measures"))
 
 
 def test_a_syntax_error_in_a_spec_file(command, tmp_path):
@@ -209,6 +244,22 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
     assert "all is stored" in err
     assert "the same command goes on from there" in err
     assert latebloom.open(next(tmp_path.glob("runs/quick/*"))).state == "stopped"
+
+
+def test_going_on_names_the_checkpoint(command, tmp_path):
+    words = ("run", *SMALL, "--steps", "200000", "--threads", "1")
+    running = process(*words, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/quick/*/checkpoints/step-00000010*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.kill()
+    running.communicate()
+    newest = latebloom.open(next(tmp_path.glob("runs/quick/*"))).checkpoints[-1]
+    again = process(*words, cwd=tmp_path)
+    assert again.stdout is not None
+    assert again.stdout.readline().strip() == f"going on from the checkpoint of step {newest:,}"
+    again.kill()
+    again.communicate()
 
 
 def test_help_does_not_import_torch():

@@ -10,3 +10,8 @@ class LatebloomError(Exception):
     """
 
     code = 2
+
+
+def installing(extra: str) -> str:
+    """How to get a package that is not there, in an installed latebloom and in a clone: the end of a message."""
+    return f"`python -m pip install 'latebloom[{extra}]'`, in a clone `.venv/bin/python -m pip install -e '.[{extra}]'`"

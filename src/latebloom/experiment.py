@@ -73,7 +73,7 @@ def run_experiment(
         group: the folder in it, a preset's or a study's name.
         device: which device of the spec's kind ("cuda:1").
         threads: CPU threads; by default as the size of a step asks for. A run has the same bits for the same number.
-        watch: told of every log row.
+        watch: told of every log row; of a run that is gone on with, first of the checkpoint's step with the newest row.
         interrupted: asked after every step; when it says so, the run is stored and stopped.
         tell: told what the user should know and what stops nothing, such as a damaged checkpoint that is passed over.
         ensemble: how the run is trained beside others, for its provenance; None when it is alone.
@@ -223,6 +223,7 @@ class Session:
             self.writer.begin_anew()
             self.timeline, self.digest = Timeline(), hashlib.sha256()
             return self._beginning(), False
+        self.watch(state.step, self.row, self.timeline)
         return state, True
 
     def _beginning(self) -> TrainState:

@@ -61,7 +61,7 @@ def test_change_points_agree_on_curves_with_known_times():
 
 def test_without_the_extra_there_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ruptures", None)
-    with pytest.raises(LatebloomError, match=r"need ruptures.*pip install 'latebloom\[stats\]'"):
+    with pytest.raises(LatebloomError, match=r"need ruptures.*pip install 'latebloom\[stats\]'.*-e '\.\[stats\]'"):
         with_second_opinions(find_events(CURVES), CURVES)
     import xarray
 

@@ -168,7 +168,10 @@ def test_a_notebook_gets_plotly_and_a_picture(made, monkeypatch):
     assert "curves" in shown["text/plain"]
     monkeypatch.setitem(__import__("sys").modules, "plotly.graph_objects", None)
     assert set(made["curves"]._repr_mimebundle_()) == {"text/plain", "image/png"}
-    with pytest.raises(LatebloomError, match=r"expected Plotly for HTML figures.*pip install latebloom\[figures\]"):
+    with pytest.raises(
+        LatebloomError,
+        match=r"expected Plotly for HTML figures.*pip install 'latebloom\[figures\]'.*-e '\.\[figures\]'",
+    ):
         interactive.page(made["curves"])
 
 

@@ -30,7 +30,7 @@ optim.weight_decay = [0.1, 1.0, 3.0]
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(LatebloomError, match=r"pip install 'latebloom\[cluster\]'"):
+    with pytest.raises(LatebloomError, match=r"needs Ray.*pip install 'latebloom\[cluster\]'.*-e '\.\[cluster\]'"):
         RayCluster(None)
 
 

@@ -192,7 +192,7 @@ def test_a_full_disk_stops_all_with_one_message(plan, tmp_path):
 def test_an_interruption_gives_back_what_is_under_way(plan, tmp_path):
     told: list[Standing] = []
     engine = Stand()
-    with pytest.raises(SweepStoppedError, match="stopped with 2 of 6 runs done: all is stored"):
+    with pytest.raises(SweepStoppedError, match="stopped with 2 of 6 done: all is stored"):
         run_sweep(plan, tmp_path, lambda f: engine, watch=told.append, interrupted=lambda: len(engine.trained) == 2)
     assert Queue(tmp_path / "grid").counts() == {"waiting": 4, "claimed": 0, "done": 2, "failed": 0}
 

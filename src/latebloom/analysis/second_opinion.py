@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from latebloom.analysis.events import Event, Opinion
 from latebloom.analysis.widths import AROUND
-from latebloom.errors import LatebloomError
+from latebloom.errors import LatebloomError, installing
 
 if TYPE_CHECKING:
     import polars
@@ -45,8 +45,8 @@ def _ruptures() -> Any:
         import ruptures
     except ImportError as error:
         raise LatebloomError(
-            "change points need ruptures, which is not installed: `pip install 'latebloom[stats]'`, or do "
-            "without the second opinion"
+            f"change points need ruptures, which is not installed: {installing('stats')}, or do without the second "
+            "opinion"
         ) from error
     return ruptures
 

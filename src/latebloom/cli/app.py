@@ -17,10 +17,12 @@ app = App(
     name="latebloom",
     version=__version__,
     help="A laboratory for grokking: train small networks on algorithmic tasks and watch them generalise late.",
+    # else cyclopts adds --no-quiet, --empty-at and the like
+    default_parameter=Parameter(negative=()),
 )
 
 RunsFolder = Annotated[Path, Parameter(help="the folder that runs are kept in")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="print one JSON document, for scripts")]
+AsJson = Annotated[bool, Parameter(name="--json", help="print one JSON document, for scripts")]
 Settings = Annotated[dict[str, str] | None, Parameter(parse=False)]
 """A command with a parameter `settings` of this type takes every field of a spec as an option."""
 

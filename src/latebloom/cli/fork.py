@@ -44,13 +44,13 @@ def fork(
             "file.py:Class"
         ),
     ] = None,
-    reset_optimiser: Annotated[bool, Parameter(negative="", help="the optimiser begins as at step 0")] = False,
+    reset_optimiser: Annotated[bool, Parameter(help="the optimiser begins as at step 0")] = False,
     plan: Annotated[
         Path | None, Parameter(help="a file of several changes and moments, instead (docs/forks.md)")
     ] = None,
     threads: Annotated[int | None, Parameter(help="CPU threads [default: as many as the parent had]")] = None,
     runs: RunsFolder = Path("runs"),
-    quiet: Annotated[bool, Parameter(negative="", help="print only the comparison and what went wrong")] = False,
+    quiet: Annotated[bool, Parameter(help="print only the comparison and what went wrong")] = False,
     as_json: AsJson = False,
     settings: Settings = None,
 ) -> None:
@@ -135,11 +135,12 @@ def _planned(names: Sequence[str], plan: Path, runs: Path) -> list[Asked]:
 def _trained(ready: list[Any], runs: Path, quiet: bool) -> list[Forked]:
     from latebloom.forks import run_forks
     from latebloom.views.fork_text import ForkDisplay
+    from latebloom.views.terminal import counted
 
     specs = {spec.run_id: spec for one in ready for spec in one.specs}
     spans = {name: (spec.first_step, spec.steps) for name, spec in specs.items()}
     shown = Console(quiet=quiet, soft_wrap=True, markup=False, emoji=False, stderr=True)
-    title = f"{len(specs)} runs"
+    title = counted(len(specs), "run")
     with Interrupts() as interrupts, ForkDisplay(shown, title, spans) as display:
         return run_forks(ready, runs, watch=display, interrupted=interrupts.asked, tell=warn)
 

@@ -73,7 +73,7 @@ def spec(
     preset: str = "quick",
     /,
     *,
-    schema: Annotated[bool, Parameter(negative="", help="print the JSON Schema of spec files instead")] = False,
+    schema: Annotated[bool, Parameter(help="print the JSON Schema of spec files instead")] = False,
     settings: Settings = None,
 ) -> None:
     """Print a spec with every default filled in, as a file that `latebloom run` takes; all options of `run` apply."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sys
+from typing import Any
 
+import cyclopts
 from rich.console import Console
 
 from latebloom.cli.app import app
@@ -38,11 +41,34 @@ def _split_settings(tokens: list[str]) -> tuple[list[str], dict[str, str]]:
     return rest, settings
 
 
+def _parsed(tokens: list[str]) -> tuple[Any, Any, dict[str, Any]]:
+    """The command, its bound arguments, and what it takes beside them.
+
+    Raises:
+        LatebloomError: the words are no command line of ours.
+    """
+    try:
+        return app.parse_args(tokens, exit_on_error=False, print_error=False)
+    except cyclopts.UnusedCliTokensError as error:
+        unused = " ".join(map(repr, error.unused_tokens or ()))
+        raise LatebloomError(f"expected no more words, got {unused}{_see(error)}") from error
+    except cyclopts.CycloptsError as error:
+        told = str(error)
+        if isinstance(error, cyclopts.UnknownOptionError) and "Did you mean" not in told:
+            near = difflib.get_close_matches(error.token.value, [f"--{word}" for word in SPEC_WORDS], n=1)
+            told += f" Did you mean {near[0]}?" if near else ""
+        raise LatebloomError(f"{told}{_see(error)}") from error
+
+
+def _see(error: cyclopts.CycloptsError) -> str:
+    return f" See `latebloom {' '.join([*(error.command_chain or ()), '--help'])}`."
+
+
 def main() -> None:
     """The command `latebloom`; exits with 0, or with the error's code after one clear message."""
     try:
         tokens, settings = _split_settings(sys.argv[1:])
-        command, bound, ignored = app.parse_args(tokens)
+        command, bound, ignored = _parsed(tokens)
         if "settings" in ignored:
             bound.arguments["settings"] = settings
         elif settings:

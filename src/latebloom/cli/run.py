@@ -28,7 +28,7 @@ def run(
     threads: Annotated[
         int | None, Parameter(help="CPU threads [default: 1 for a small network, else all cores, at most 4]")
     ] = None,
-    quiet: Annotated[bool, Parameter(negative="", help="print only what went wrong")] = False,
+    quiet: Annotated[bool, Parameter(help="print only what went wrong")] = False,
     as_json: AsJson = False,
     settings: Settings = None,
 ) -> None:
@@ -37,7 +37,9 @@ def run(
     PRESET is the name of a preset (`latebloom presets`), a spec file (.toml), or the folder of a run to go on with.
     Every field of a spec is an option too, by its path: `--model.d-mlp 256 --optim.lr 3e-4 --split.fraction 0.4
     --seed 3 --steps 20000`. `latebloom spec` prints all fields with their values, `latebloom spec --schema` with
-    bounds and meanings. After a kill or Ctrl-C the same command goes on from where the run stopped.
+    bounds and meanings. `--seed` stands for all three seeds, `--epochs` for steps; `--measures all` (none, light,
+    default, or names of `latebloom measures` with commas between them) says what is measured.
+    After a kill or Ctrl-C the same command goes on from the newest checkpoint.
     """
     if threads is not None and not 1 <= threads <= 1024:
         raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")

@@ -24,8 +24,8 @@ def serve(
     token: Annotated[
         str | None, Parameter(help="what every request must bring [default: none on loopback, else a new one]")
     ] = None,
-    allow_run: Annotated[bool, Parameter(negative="", help="let the pages start, stop and go on with runs")] = False,
-    show: Annotated[bool, Parameter(name="--open", negative="", help="open a browser")] = False,
+    allow_run: Annotated[bool, Parameter(help="let the pages start, stop and go on with runs")] = False,
+    show: Annotated[bool, Parameter(name="--open", help="open a browser")] = False,
 ) -> None:
     """Show a folder of runs in the browser: lists, live curves, circuits step by step, comparisons, sweeps.
 

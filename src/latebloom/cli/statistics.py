@@ -60,7 +60,7 @@ def diagram(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="also draw it into this file (.png, .svg, .pdf, .html)")
     ] = None,
-    dark: Annotated[bool, Parameter(negative="", help="draw on a dark ground")] = False,
+    dark: Annotated[bool, Parameter(help="draw on a dark ground")] = False,
     runs: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:

@@ -45,9 +45,9 @@ def sweep(
     gpus: Annotated[
         float | None, Parameter(help="share of a GPU that a task takes in a Ray cluster [default: 1 on cuda, else 0]")
     ] = None,
-    dry_run: Annotated[bool, Parameter(negative="", help="only say how much there is to do")] = False,
-    retry_failed: Annotated[bool, Parameter(negative="", help="try runs again that have failed")] = False,
-    quiet: Annotated[bool, Parameter(negative="", help="print only what went wrong")] = False,
+    dry_run: Annotated[bool, Parameter(help="only say how much there is to do")] = False,
+    retry_failed: Annotated[bool, Parameter(help="try runs again that have failed")] = False,
+    quiet: Annotated[bool, Parameter(help="print only what went wrong")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train every run of a study: a grid of settings and seeds.
@@ -68,6 +68,7 @@ def sweep(
     prepare_process()
     from latebloom.studies.expand import plan_of
     from latebloom.studies.sweep import finished
+    from latebloom.views.terminal import counted
 
     plan = plan_of(study)
     done = set(finished(plan, runs))
@@ -78,7 +79,7 @@ def sweep(
     if dry_run:
         _dry_run(plan, [spec for run, spec in plan.specs.items() if run not in done], count, console, as_json)
         return
-    title = f"{plan.file.name}: {len(plan.specs):,} runs" + (f", {len(done):,} already done" if done else "")
+    title = f"{plan.file.name}: {counted(len(plan.specs), 'run')}" + (f", {len(done):,} already done" if done else "")
     console.print(title, highlight=False)
     if engine == "ray":
         share = gpus if gpus is not None else float(cuda)
@@ -100,7 +101,7 @@ def sweep(
         )
     if failures:
         raise failed_runs(failures)
-    console.print(f"Done: {standing.done:,} runs in {folder}", highlight=False)
+    console.print(f"Done: {counted(standing.done, 'run')} in {folder}", highlight=False)
 
 
 def train(
@@ -155,13 +156,14 @@ def failed_runs(failures: dict[str, str]) -> FailedRunsError:
     """What is said of runs that have failed."""
     shown = [f"  {run}: {error}" for run, error in list(failures.items())[:10]]
     more = [f"  and {len(failures) - 10} more: latebloom ls"] if len(failures) > 10 else []
-    head = f"{len(failures):,} runs have failed (--retry-failed tries them again):"
+    have = "1 run has" if len(failures) == 1 else f"{len(failures):,} runs have"
+    head = f"{have} failed (--retry-failed tries again):"
     return FailedRunsError("\n".join([head, *shown, *more]))
 
 
 def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_json: bool) -> None:
     from latebloom.studies.estimate import estimate
-    from latebloom.views.terminal import duration
+    from latebloom.views.terminal import counted, duration
 
     told = _told(estimate(left), workers)
     if as_json:
@@ -175,17 +177,16 @@ def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_jso
     console.print(
         f"seeds: {len(seeds)} ({', '.join(map(str, seeds[:12]))}{', …' if len(seeds) > 12 else ''})", highlight=False
     )
-    console.print(f"{len(plan.specs):,} runs, {len(left):,} to do, of {_shapes(told['ensembles'])}", highlight=False)
+    todo = f"{counted(len(plan.specs), 'run')}, {len(left):,} to do"
+    console.print(f"{todo}, of {counted(told['ensembles'], 'shape')}" if left else todo, highlight=False)
+    if not left:
+        return
     console.print(
-        f"about {duration(int(told['seconds']))} with {workers} workers on an idle machine, "
-        f"about {told['bytes'] / 1e6:,.0f} MB on disk (the full number of steps of every run; "
-        f"{_shapes(told['tried'])} tried for a second each)",
+        f"about {duration(max(1, int(told['seconds'])))} with {counted(workers, 'worker')} on an idle machine, "
+        f"about {max(1, told['bytes'] / 1e6):,.0f} MB on disk (the full number of steps of every run; "
+        f"{counted(told['tried'], 'shape')} tried for a second each)",
         highlight=False,
     )
-
-
-def _shapes(count: int) -> str:
-    return "1 shape" if count == 1 else f"{count:,} shapes"
 
 
 def _told(found: Estimate, workers: int) -> dict[str, Any]:

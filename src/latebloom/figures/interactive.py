@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latebloom.errors import LatebloomError
+from latebloom.errors import LatebloomError, installing
 from latebloom.figures.legend import fitting, labelled, lines_of, mark_words, tick_room, width_of, wrapped
 from latebloom.figures.spec import Axis, Bars, Feet, Figure, Heat, Line, Panel, Text, Theme, Tile
 from latebloom.figures.theme import DASHES, THEMES, Look
@@ -96,7 +96,7 @@ def draw(figure: Figure, theme: Theme = "light") -> Drawn:
         import plotly.graph_objects as go
     except ImportError:
         raise LatebloomError(
-            "expected Plotly for HTML figures, it is not installed: `pip install latebloom[figures]`"
+            f"expected Plotly for HTML figures, it is not installed: {installing('figures')}"
         ) from None
     look, width = THEMES[theme], width_of(figure) * INCH
     places, bottom = _places(figure, width)

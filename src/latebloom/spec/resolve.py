@@ -42,13 +42,13 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
     table = raw | {kind: _table(kind, raw.get(kind), made[kind]) for kind in made}
     table["sources"] = _sources(raw, made)
     faults += _own_loss(raw.get("loss"), table["sources"])
-    _spread_seed(table)
+    spread = _spread_seed(table)
     faults += _count_steps(table, task)
     spec = None
     try:
         spec = RunSpec.model_validate(table)
     except ValidationError as error:
-        faults += from_pydantic(error.errors(), (), _known_fields(error))
+        faults += _said_once(from_pydantic(error.errors(), (), _known_fields(error)), spread)
     if spec is not None and not faults:
         faults += _cross_faults(spec, task, model)
     if faults or spec is None:
@@ -92,10 +92,18 @@ def _own_loss(raw: Any, sources: dict[str, str]) -> list[Fault]:
     return []
 
 
-def _spread_seed(table: dict[str, Any]) -> None:
+def _spread_seed(table: dict[str, Any]) -> list[str]:
+    """Puts `seed` in the place of the seeds that are not given; the paths of these."""
     seed, given = table.pop("seed", 0), table.get("seeds", {})
-    if isinstance(given, dict):
-        table["seeds"] = dict.fromkeys(Seeds.model_fields, seed) | given
+    if not isinstance(given, dict):
+        return []
+    table["seeds"] = dict.fromkeys(Seeds.model_fields, seed) | given
+    return [f"seeds.{name}" for name in Seeds.model_fields if name not in given]
+
+
+def _said_once(faults: list[Fault], spread: list[str]) -> list[Fault]:
+    """Faults of seeds that `seed` was put in place of are one mistake, at `seed`."""
+    return list(dict.fromkeys(Fault("seed", f.message) if f.path in spread else f for f in faults))
 
 
 def _count_steps(table: dict[str, Any], task: Task | None) -> list[Fault]:

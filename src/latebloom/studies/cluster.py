@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from latebloom.errors import LatebloomError
+from latebloom.errors import LatebloomError, installing
 from latebloom.process import prepare_process
 from latebloom.studies.pool import Lost, Message
 from latebloom.studies.task import Outcome, Task, run_task
@@ -42,7 +42,7 @@ class RayCluster:
             self._ray: Any = import_module("ray")
         except ImportError as error:
             raise LatebloomError(
-                "the engine ray needs Ray, which is an extra: python -m pip install 'latebloom[cluster]'"
+                f"the engine ray needs Ray, which is not installed: {installing('cluster')}"
             ) from error
         self._ours = not self._ray.is_initialized()
         if self._ours:

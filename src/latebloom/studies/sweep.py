@@ -257,7 +257,7 @@ class _Sweep:
         if not self.disk:
             counts = self.queue.counts()
             raise SweepStoppedError(
-                f"stopped with {counts['done']} of {len(self.plan.specs)} runs done: all is stored, "
+                f"stopped with {counts['done']} of {len(self.plan.specs)} done: all is stored, "
                 "and the same command goes on from there"
             )
 

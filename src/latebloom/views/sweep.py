@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from latebloom.views.terminal import duration
+from latebloom.views.terminal import counted, duration
 
 PLAIN_EVERY = 10.0
 """Seconds between plain lines."""
@@ -91,7 +91,7 @@ class SweepDisplay:
     def __init__(self, console: Console, title: str, labels: dict[str, str]) -> None:
         self.console, self.title, self.labels = console, title, labels
         self._bar = Progress(
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} runs"),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} done"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[rest]}"),
             console=console,
@@ -120,7 +120,8 @@ class SweepDisplay:
                 Group(Text(self.title, style="bold"), self._bar, self._running(state), Text(best_line(state)))
             )
         elif time.monotonic() - self._said >= PLAIN_EVERY:
-            line = f"{state.done:,} of {state.total:,} runs done, {len(state.running)} running, {_rest(state)}"
+            done = f"{state.done:,} of {counted(state.total, 'run')} done"
+            line = f"{done}, {len(state.running)} running, {_rest(state)}"
             if line != self._line:
                 self.console.print(line, highlight=False)
             self._said, self._line = time.monotonic(), line
@@ -145,9 +146,9 @@ def _rest(state: SweepState) -> str:
 
 
 def best_line(state: SweepState) -> str:
-    """The best run so far in words."""
+    """The best run so far in words; none while no run has a test example right."""
     best = state.best
-    if best is None:
+    if best is None or (best.grokked is None and not best.test_accuracy):
         return ""
     if best.grokked is None:
         return f"best so far: {best.test_accuracy:.1%} test accuracy ({best.cell})"

@@ -67,7 +67,7 @@ class RunDisplay:
         if self._began is None:
             self._began = (now, step)
             if step:
-                self.console.print("going on from where the run stopped", highlight=False)
+                self.console.print(f"going on from the checkpoint of step {step:,}", highlight=False)
         self._announce(timeline)
         if self._live:
             self._bar.update(self._task, completed=step, rate=self._rate(now, step))
@@ -105,6 +105,11 @@ class RunDisplay:
             f"accuracy {row['train_accuracy']:.1%}, {row['test_accuracy']:.1%} · {_phase(timeline)}"
             + (f" · {rate}" if rate else "")
         )
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: `1 run`, `1,200 runs`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: int) -> str:
