@@ -62,10 +62,8 @@ def two_kinds(events: Sequence[Event]) -> str:
     found = {event.name for event in events if event.found.step is not None}
     if "circuit-formation-started" not in found or not found & {"memorised", "generalised"}:
         return ""
-    return (
-        "Phases and events look at different numbers and may overlap: the phases are of the circuit (excluded and "
-        "restricted loss, Σw²), memorised and grokked are of accuracy."
-    )
+    circuit = "Phases are of the circuit (excluded and restricted loss, Σw²)"
+    return f"{circuit}, memorised and grokked of accuracy: the two may overlap."
 
 
 def threshold(event: Event, crossing: Crossing) -> str:
