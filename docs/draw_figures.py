@@ -38,7 +38,7 @@ MOST_BYTES = 60 * 1024
 
 SLOW = ("alignment", "curvature", "circuit-size")
 """Figures of measures that cost too much for most runs."""
-STRIDES = {"alignment": 1, "alignment-update": 1, "circuit-size": 1, "spectrum": 2, "spectrum-density": 8}
+STRIDES = {"alignment": 3, "alignment-update": 3, "circuit-size": 3, "spectrum": 6, "spectrum-density": 15}
 """Log rows from one taking of each to the next: dense enough for a curve."""
 
 WORDS = {"survival": "--by weight-decay", "scaling": "--by weight-decay", "phase-map": "--x lr --y weight-decay"}
