@@ -66,6 +66,8 @@ def test_every_panel_follows_the_scrubber(user: Callable[..., User]) -> None:
     one.wait(f"document.querySelector('#now b').textContent.replace(/\\D/g, '') === '{step}'")
     one.wait(f"new URLSearchParams(location.search).get('step') === '{step}'")
     after = panels(one)
+    painted = "getComputedStyle(document.querySelector('#track'), '::before').backgroundImage"
+    assert one.page.evaluate(painted).count("%") >= 2 * len(json.loads(one.page.text_content("#data"))["phases"])
     for name, panel in after.items():
         assert all(a != b for a, b in zip(panel["pictures"], before[name]["pictures"], strict=True)), name
     for name in INSIDE:
