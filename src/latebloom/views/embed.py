@@ -106,8 +106,6 @@ def _taken(array: xarray.DataArray, broken: Collection[int]) -> xarray.DataArray
 
 
 def _packed(array: xarray.DataArray, room: int) -> tuple[dict[str, Any], str]:
-    # arrays share their steps, and where one was not taken its row holds no number
-    array = array[np.isfinite(array.values).any(axis=1)]
     steps = array["step"].values if "step" in array.coords else np.arange(array.shape[0])
     width = array.shape[1]
     kept = steps_to_keep(steps, max(room // (4 * max(width, 1)), 8))
