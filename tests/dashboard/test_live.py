@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from pathlib import Path
 
+import pytest
 import torch
 from starlette.testclient import TestClient
 
@@ -77,6 +79,45 @@ def test_readers_are_never_in_the_writers_way(root):
     assert scalars["step"].to_list() == list(range(ROWS))
     assert scalars["train_accuracy"].to_list() == [value(step) for step in range(ROWS)]
     assert float(latebloom.open(root / RUN).params(299)["w"][0]) == 299
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [("index.read_status", "/api/runs"), ("live.segments", f"/api/curves?run={RUN}"), ("live._facts", f"/run/{RUN}")],
+)
+def test_a_look_that_takes_long_holds_nothing(root, monkeypatch, place, address):
+    inside, go_on, answers = threading.Event(), threading.Event(), []
+    module, _, name = f"latebloom.store.{place}".rpartition(".")
+    real = getattr(sys.modules[module], name)
+
+    def slow(*args):
+        if threading.current_thread() is not threading.main_thread():
+            inside.set()
+            assert go_on.wait(60)
+        return real(*args)
+
+    with RunWriter.open(root, "live", "seed-0-0000000000", {"steps": ROWS}, {}, ROWS) as writer:
+        write(writer, range(20))
+        asking = TestClient(make_app(root, Access("127.0.0.1")), "http://127.0.0.1:8642", False)
+        monkeypatch.setattr(f"{module}.{name}", slow)
+        looks = threading.Thread(target=lambda: answers.append(asking.get(address)))
+        looks.start()
+        try:
+            assert inside.wait(60)
+            # the reader stands still in the middle of its look
+            write(writer, range(20, 120))
+            writer.stop("asked to")
+            with RunWriter.open(root, "live", "seed-0-0000000000", {"steps": ROWS}, {}, ROWS) as again:
+                assert again.resume().step == 119
+                write(again, range(120, ROWS))
+                again.finish([], {"last_step": ROWS - 1})
+        finally:
+            go_on.set()
+            looks.join(timeout=60)
+    # nor was the index kept from the writer, which waits a second for it and then goes on without
+    assert (writer.warnings, again.warnings) == ([], [])
+    assert [answer.status_code for answer in answers] == [200]
+    assert latebloom.open(root / RUN).scalars["step"].to_list() == list(range(ROWS))
 
 
 def test_reading_changes_no_file_of_a_run(root):
