@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,8 @@ from latebloom.spec import override, presets, read, resolve
 from latebloom.store import Run
 
 MOST_JOBS = 4
+PATIENCE = 10.0
+"""Seconds to wait for a process that was asked to stop."""
 COMMAND = "from latebloom.cli import main; main()"
 _SETTING = re.compile(r"[a-z_]+(\.[A-Za-z_][\w-]*)*")
 
@@ -61,6 +64,13 @@ class Jobs:
             raise LatebloomError(f"{folder} is {run.state}: there is nothing to go on with")
         if run.spec.get("sources"):
             raise LatebloomError(f"{folder} needs its user's own source: go on with it by `latebloom run`")
+        if folder in self._running:
+            # it was stopped, and its process is about to end
+            with suppress(subprocess.TimeoutExpired):
+                self._running[folder][0].wait(PATIENCE)
+            self._sweep()
+        if folder in self._running:
+            raise LatebloomError(f"{folder} is still starting or stopping: try again in a moment")
         return self._launch(folder, ["run", str(run.folder)])
 
     def stop(self, folder: str) -> None:

@@ -181,7 +181,12 @@ async function offerStart() {
     try {
       const { folder } = await post("/api/jobs", { preset: start.preset.value, settings });
       said.textContent = `${folder} is starting …`;
-      setTimeout(load, 4000);
+      let looks = 30;
+      const look = async () => {
+        await load();
+        if (looks-- && !shown.rows.some((row) => row.folder === folder)) setTimeout(look, 2000);
+      };
+      setTimeout(look, 2000);
     } catch (error) {
       said.textContent = error.message;
     }

@@ -107,7 +107,9 @@ async function showActions() {
   const jobs = await ask("/api/jobs").catch(() => ({ allowed: false, running: [] }));
   if (!jobs.allowed) return;
   const state = document.querySelector(".badge")?.dataset.state ?? "done";
-  const offers = jobs.running.includes(folder) ? ["stop"] : state === "done" || state === "running" ? [] : ["resume"];
+  // a run that was stopped is still among the running ones while its process ends
+  const trains = state === "running" || state === "pending";
+  const offers = trains && jobs.running.includes(folder) ? ["stop"] : trains || state === "done" ? [] : ["resume"];
   for (const what of offers) {
     const button = html("button", "act", what === "stop" ? "Stop" : "Go on with it");
     button.type = "button";
@@ -121,10 +123,16 @@ async function act(what, button) {
   try {
     await post(`/api/${what}/${path(folder)}`);
     button.textContent = what === "stop" ? "stopping …" : "starting …";
-    if (what === "resume") setTimeout(() => location.reload(), 5000);
+    if (what === "resume") reloadWhenRunning();
   } catch (error) {
     button.after(html("span", "quiet", ` ${error.message}`));
   }
+}
+
+async function reloadWhenRunning() {
+  const { rows } = await ask(`/api/runs?${new URLSearchParams({ q: folder })}`).catch(() => ({ rows: [] }));
+  if (rows.some((row) => row.folder === folder && row.state === "running")) location.reload();
+  else setTimeout(reloadWhenRunning, 1000);
 }
 
 start();
