@@ -104,6 +104,15 @@ def test_faults_are_told(command):
     assert "expected a number from 1 to 1000" in command("claims", "run", "B6", "--seeds", "0")[2]
 
 
+def test_an_open_claim_says_what_it_takes(command, tmp_path):
+    told = " ".join(command("claims", "D6")[1].split())
+    assert "`latebloom fork runs/sum-mlp/seed-[5-9]-* --plan studies/tickets.toml`" in told
+    assert "30 minutes of one core" in told
+    told = " ".join(command("claims", "C3", "--folder", str(tmp_path / "none"))[1].split())
+    assert re.search(r"`latebloom claims run C3` trains 35 runs.*about \d+ min of one core", told)
+    assert re.search(r"D1 .* open +– +– +– +~600", command("claims")[1])
+
+
 def test_an_empty_place_says_where_results_are(command, tmp_path):
     code, out, _ = command("claims", "--folder", str(tmp_path / "none"))
     assert code == 0

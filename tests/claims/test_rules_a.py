@@ -171,6 +171,7 @@ def grid(alarm, exact, falls):
                         "alignment_published": np.where(alarm(name) <= STEPS, 0.03, 0.85),
                         "alignment_batch": np.where(exact(name) <= STEPS, 0.03, 0.85),
                         "weight_norm_sq": norm,
+                        "hessian_gradient_norm_batch": np.full(len(STEPS), 1e-9),
                     }
                 )
         part_of[study] = part(rows, curves)
@@ -189,3 +190,4 @@ def test_a7(alarm, exact, expected):
     found = judge(a7.CLAIM, grid(alarm, exact, lambda name: name != "none"))
     assert (found.observation.verdict, found.interpretation.verdict) == expected
     assert found.numbers["cleaned"].value == pytest.approx(5 / 6)
+    assert found.numbers["size"].value == pytest.approx(1e-9)

@@ -96,8 +96,9 @@ def finding(
     lines += [
         "",
         f"**Again.** `latebloom claims run {claim.id}`: the runs of its studies ({studies}), {told['seeds']} seeds in "
-        f"each cell, took {told['minutes']:.0f} minutes one after the other, one thread each; latebloom "
-        f"{made['latebloom']}, PyTorch {made['torch']}, {made['processor']}. Raw curves: `curves.parquet` beside each.",
+        f"each cell, took {told['minutes']:.0f} minutes one after the other, one thread each, on a busy machine. Made "
+        f"with latebloom {made['latebloom']}, PyTorch {made['torch']}, {made['processor']}. Raw curves: "
+        "`curves.parquet` beside each.",
     ]
     return lines
 

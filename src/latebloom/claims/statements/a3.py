@@ -62,6 +62,12 @@ def _interpretation(apart: Number) -> Judged:
     return Judged("supported" if apart.value >= MOST else "refuted" if apart.value <= FEW else "mixed", told)
 
 
+CAPTION = (
+    "Accuracies, losses, and the excluded loss, that of the training pairs without the key frequencies, which is high "
+    "where the network depends on them; each line a seed."
+)
+
+
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies and losses."""
     part = results[STUDY]
@@ -74,7 +80,7 @@ def figures(results: Results) -> dict[str, Drawn]:
         Panel("without the key frequencies", part, excluded, "loss (nats) ", log_y=True, mark="grokked"),
     ]
     title = "Phases of the MLP of document A, addition mod 97"
-    return {"phases": Drawn(curves_figure(panels, title), "Accuracies and losses, each line a seed.")}
+    return {"phases": Drawn(curves_figure(panels, title), CAPTION)}
 
 
 CLAIM = Claim(

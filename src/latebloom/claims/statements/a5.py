@@ -40,8 +40,8 @@ def judge(results: Results) -> Judgement:
 def figures(results: Results) -> dict[str, Drawn]:
     """The rank over training."""
     line = [Line(RANK, "effective rank of the gradients' covariance", BLUE)]
-    panel = Panel("all training pairs", results[STUDY], line, "effective rank", mark="grokked")
-    title = "How many directions do gradients have? MLP of document A, addition mod 97"
+    panel = Panel("all training pairs, addition mod 97", results[STUDY], line, "effective rank", mark="grokked")
+    title = "How many directions do gradients have? MLP of document A"
     caption = "Effective rank of the covariance of single training examples' gradients, each line a seed."
     return {"rank": Drawn(curves_figure([panel], title, log_x=False), caption)}
 
