@@ -169,6 +169,6 @@ def test_a_visit_with_a_fault_or_a_request_elsewhere_does_not_pass(browser: Any)
     for script in ("console.error('odd')", "throw new Error('odd')", "fetch('http://127.0.0.1:9/').catch(() => 0)"):
         one = User(browser, "http://127.0.0.1:1")
         one.page.set_content(f"<script>{script}</script>")
-        one.page.wait_for_timeout(50)
+        one.until(lambda one=one: bool(one.faults + one.asked), "what went wrong is heard")
         with pytest.raises(AssertionError):
             one.close()
