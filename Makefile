@@ -85,7 +85,7 @@ clean: ## Remove .venv, caches and built documentation; never runs/
 .venv/.installed-docs: EXTRAS = [docs]
 .venv/.installed-cluster: EXTRAS = [test,cluster]
 .venv/.installed .venv/.installed-dev .venv/.installed-docs .venv/.installed-cluster: .venv/pyvenv.cfg pyproject.toml constraints.txt
-	@echo "setting up .venv for latebloom$(EXTRAS) (once, about a minute and the download)"
+	@echo "setting up .venv for latebloom$(EXTRAS) (once: a minute or two and the download)"
 	@case "$(TORCH_INDEX)" in *[!a-z0-9.]*) \
 	  echo "TORCH_INDEX: expected a folder of PyTorch's index such as cpu or cu128, got '$(TORCH_INDEX)'"; exit 1;; esac
 	@[ -z "$(TORCH_INDEX)" ] || $(PIP_INSTALL) --index-url $(TORCH_URL) torch || \
