@@ -55,6 +55,7 @@ def test_nothing_is_started_unless_it_is_allowed(tmp_path: Path) -> None:
 @needs_browser
 def test_start_stop_and_go_on(browser: Any, tmp_path: Path) -> None:
     with Served(tmp_path, allow_run=True) as served, closing(User(browser, served.address)) as one:
+        one.page.set_default_timeout(60_000)  # two processes start meanwhile
         try:
             one.go("/")
             one.page.click("#start summary")
@@ -64,7 +65,7 @@ def test_start_stop_and_go_on(browser: Any, tmp_path: Path) -> None:
             (folder,) = one.page.evaluate("fetch('/api/jobs').then(a => a.json()).then(jobs => jobs.running)")
             one.until(lambda: (tmp_path / folder / "live").is_dir(), "the run writes its log", 60)
             one.go(f"/run/{folder}")
-            one.wait("document.querySelector('.badge')?.textContent.includes('running: step')")
+            one.wait("document.querySelector('.badge')?.textContent.includes('running: step')", 60)
             one.page.click("text=Stop")
             one.wait("document.querySelector('.badge')?.dataset.state === 'stopped'", 60)
             one.page.click("text=Go on with it")

@@ -17,7 +17,7 @@ from latebloom.spec import override, presets, read, resolve
 from latebloom.store import Run
 
 MOST_JOBS = 4
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for a process that was asked to stop."""
 COMMAND = "from latebloom.cli import main; main()"
 _SETTING = re.compile(r"[a-z_]+(\.[A-Za-z_][\w-]*)*")
