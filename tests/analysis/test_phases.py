@@ -78,7 +78,7 @@ def test_a_run_that_ends_early_is_censored_with_reasons():
     clean = frame(STEP, curves(Times(), STEP), None, 0)
     events = by_name(clean.filter(pl.col("step") <= 10_600))
     assert events["grokked"].found.step is not None
-    assert "still went at" in events["cleanup-ended"].found.reason
+    assert "it still went" in events["cleanup-ended"].found.reason
     assert events["cleanup-ended"].found.censored_at == 10_600
     events = by_name(clean.filter(pl.col("step") <= 8000))
     assert events["circuit-formation-started"].found.step is not None

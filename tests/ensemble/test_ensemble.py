@@ -127,7 +127,7 @@ def test_an_interrupted_ensemble_goes_on_where_each_run_was(tmp_path, lone, engi
     def watch(run: str, step: int, row: dict[str, float]) -> None:
         seen.append(step)
 
-    with pytest.raises(InterruptedRunError, match="of 3 runs to do"):
+    with pytest.raises(InterruptedRunError, match="of 3 left to do"):
         ensemble(MEMBERS, tmp_path, engine=engine, watch=watch, interrupted=lambda: len(seen) >= 30)
     states = {latebloom.open(path).state for path in (tmp_path / "group").iterdir() if path.is_dir()}
     assert "stopped" in states

@@ -172,7 +172,7 @@ def test_ctrl_c_stores_what_is_under_way(small):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "runs done: all is stored" in err
+    assert "done: all is stored" in err
     states = {row.state for row in Index(small.runs).runs()}
     assert states <= {"done", "stopped"}
     small.complete()

@@ -25,7 +25,12 @@ def test_a_terminal_shows_counts_runs_time_and_the_best():
     with SweepDisplay(console, "grid: 240 runs", {"seed-1-abc": "optim.lr = 0.2, seed 1"}) as display:
         display(STATE)
     shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-    for text in ("100 of 240 runs", "2 failed, 3 in other processes, 1 min 15 s left", "optim.lr = 0.2, seed 1"):
+    for text in (
+        "grid: 240 runs",
+        "100 of 240 done",
+        "2 failed, 3 in other processes, 1 min 15 s left",
+        "optim.lr = 0.2, seed 1",
+    ):
         assert text in shown
     assert "120 of 400" in shown
     assert "25.0%" in shown

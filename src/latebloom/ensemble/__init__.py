@@ -75,7 +75,7 @@ def run_ensemble(
     stopped = sum(outcome.state == "stopped" for outcome in found)
     if stopped:
         raise InterruptedRunError(
-            f"stopped with {stopped} of {len(specs)} to do: all is stored, and the same call goes on from there"
+            f"stopped with {stopped} of {len(specs)} left to do: all is stored, and the same call goes on from there"
         )
     return found
 
