@@ -26,6 +26,8 @@ NETWORK = f"{INSIDE} && document.querySelectorAll('#heads .tile canvas').length 
 COMPARED = "document.querySelectorAll('#figures figure').length >= 4"
 WRONG = "document.querySelector('h1').textContent === 'Nothing here'"
 
+SLOW, LONG = pytest.mark.slow, ("tour", "fork")
+"""Pages that are a run's with more on it, ten seconds each."""
 PAGES = {
     "list": ("/", "document.querySelectorAll('.curve svg').length > 11"),
     "run": ("/run/pair/RUN", NETWORK),
@@ -63,7 +65,7 @@ def every(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
         writer.stop("asked to")
 
 
-@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=SLOW if kind in LONG else ()) for kind in PAGES])
 def test_nothing_serious_for_accessibility(browser: Any, every: tuple[Served, dict[str, str]], kind: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: pip install -e '.[test]'")
     served, names = every

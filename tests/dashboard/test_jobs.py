@@ -53,6 +53,7 @@ def test_nothing_is_started_unless_it_is_allowed(tmp_path: Path) -> None:
 
 
 @needs_browser
+@pytest.mark.slow
 def test_start_stop_and_go_on(browser: Any, tmp_path: Path) -> None:
     with Served(tmp_path, allow_run=True) as served, closing(User(browser, served.address)) as one:
         one.page.set_default_timeout(60_000)  # two processes start meanwhile
