@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,17 +9,14 @@ import pytest
 
 from latebloom.forks.plan import read_plan
 from latebloom.studies.expand import plan_of
+from page_scripts import page_script
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def made():
-    place = importlib.util.spec_from_file_location("critical_page", ROOT / "studies/critical_page.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module
-    place.loader.exec_module(module)
-    return module
+    return page_script("critical_page")
 
 
 def test_the_page_is_that_of_the_stored_curves(made):

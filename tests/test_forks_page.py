@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from page_scripts import page_script
 
 
 @pytest.fixture(scope="module")
 def made():
-    place = importlib.util.spec_from_file_location("forks_page", ROOT / "studies/forks_page.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module
-    place.loader.exec_module(module)
-    return module
+    return page_script("forks_page")
 
 
 def test_the_page_is_that_of_the_stored_results(made):

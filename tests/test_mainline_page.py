@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from page_scripts import page_script
 
 
 @pytest.fixture(scope="module")
 def made():
-    place = importlib.util.spec_from_file_location("mainline_page", ROOT / "studies/mainline_page.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module
-    place.loader.exec_module(module)
-    return module
+    return page_script("mainline_page")
 
 
 def test_the_tables_are_those_of_the_stored_outcomes(made):

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from latebloom.analysis.surgery import surgery_of
 from latebloom.forks import surgery_named
-
-ROOT = Path(__file__).parent.parent
+from page_scripts import page_script
 
 
 @pytest.fixture(scope="module")
 def made():
-    place = importlib.util.spec_from_file_location("regrowth_page", ROOT / "studies/regrowth_page.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module
-    place.loader.exec_module(module)
-    return module
+    return page_script("regrowth_page")
 
 
 def test_the_page_is_that_of_the_stored_outcomes(made):

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
 from latebloom.analysis.surgery import surgery_of
 from latebloom.forks import surgery_named
-
-ROOT = Path(__file__).parent.parent
-
-
-def module_of(name):
-    place = importlib.util.spec_from_file_location(name, ROOT / f"studies/{name}.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module
-    place.loader.exec_module(module)
-    return module
+from page_scripts import page_script
 
 
 @pytest.fixture(scope="module")
 def made():
-    return module_of("surgery_page")
+    return page_script("surgery_page")
 
 
 def test_the_page_is_that_of_the_stored_outcomes(made):
@@ -38,7 +26,7 @@ def test_the_page_is_that_of_the_stored_outcomes(made):
 
 
 def test_five_seeds_stand_behind_every_cell(made):
-    rows, cost = json.loads(made.COST.read_text("utf-8")), module_of("surgery_cost")
+    rows, cost = json.loads(made.COST.read_text("utf-8")), page_script("surgery_cost")
     cells = {(r["surgery"], r["moment"]) for r in rows}
     assert cells == {(name, moment) for name in cost.SURGERIES for moment in cost.MOMENTS}
     for cell in cells:
@@ -46,7 +34,7 @@ def test_five_seeds_stand_behind_every_cell(made):
 
 
 def test_the_surgeries_that_are_asked_for_exist(made):
-    cost = module_of("surgery_cost")
+    cost = page_script("surgery_cost")
     for table in cost.SURGERIES.values():
         assert not table or surgery_of(table)
     for change in made.PLAN["change"]:

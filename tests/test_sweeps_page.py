@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from page_scripts import page_script
+
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 @pytest.fixture(scope="module")
 def made():
-    place = importlib.util.spec_from_file_location("sweeps_page", ROOT / "studies/page.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module  # dataclasses look their module up
-    place.loader.exec_module(module)
-    return module
+    return page_script("page")
 
 
 def numbers(text):
