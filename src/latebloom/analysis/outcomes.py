@@ -50,7 +50,7 @@ def outcomes(study: Study, thresholds: Thresholds | None = None) -> pl.DataFrame
 
     diverged = pl.col("state").eq("failed") & pl.col("error").fill_null("").str.starts_with("diverged")
     rows = study.runs.select(pl.exclude("^final\\..*$")).filter(pl.col("state").eq("done") | diverged)
-    rows = _time_to_generalise(rows)
+    rows = time_to_generalise(rows)
     if not rows.height:
         raise LatebloomError(f"expected a study with runs that have ended, got none in {study.folder}: let it train")
     facts = _facts(study.plan)
@@ -89,7 +89,8 @@ def open_outcomes(place: str, root: Path, thresholds: Thresholds | None = None) 
     return frame
 
 
-def _time_to_generalise(rows: pl.DataFrame) -> pl.DataFrame:
+def time_to_generalise(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose `grokked.*` is the time to generalise, late or not: their `generalised.*` where there is one."""
     import polars as pl
 
     if "generalised.step" not in rows.columns:

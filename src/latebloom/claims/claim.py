@@ -85,6 +85,7 @@ class Claim:
         published: the set-up as published.
         departures: where ours differs from it, and why.
         reads: the studies, and of each the scalars and arrays that the rule and the figures read.
+        forks: of what it reads, the plans of forks, each with the study whose runs are forked, which stands before it.
         examines: of its studies, what is taken from every finished run's checkpoints; the numbers stand in the results'
             `examined`.
         rule: what decides, in words; written before results were looked at.
@@ -104,6 +105,7 @@ class Claim:
     published: str
     departures: str = ""
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    forks: Mapping[str, str] = field(default_factory=dict)
     examines: Mapping[str, Examination] = field(default_factory=dict)
     rule: str = ""
     judge: Callable[[Results], Judgement] | None = None

@@ -34,7 +34,8 @@ class Part:
     """One study's results.
 
     Attributes:
-        runs: a row a run, as `analysis.outcomes` has it: axes, seed, events, end state, `wall_s`.
+        runs: a row a run, as `analysis.outcomes` has it: axes, seed, events, end state, `wall_s`. Forks have no end
+            state, and `change` is their axis.
         curves: a row a run and log step: `run`, `step`, then scalars, and arrays as `name[label]` or
             `name[label,label]`; null where a measure was not taken.
         facts: versions and machine that the runs were made with, and the study's file.
@@ -87,16 +88,20 @@ def collect(folder: Path, wanted: Iterable[str], text: str, examinations: Iterab
     study = open_study(folder)
     runs = outcomes(study)
     names = (*ALWAYS, *(name for name in wanted if name not in ALWAYS))
-    curves = [_curve(study.run(run), names) for run in runs["run"].to_list()]
-    made = study.run(runs["run"][0]).provenance
+    curves = [curve_of(study.run(run), names) for run in runs["run"].to_list()]
     facts = {
         "question": study.plan.question,
         "axes": [path for axis in study.plan.axes for path in axis.paths],
         "seeds": list(study.plan.seeds),
-        "made": {name: made.get(name) for name in VERSIONS},
+        "made": made_with(study.run(runs["run"][0])),
         "file": text,
     }
     return Part(runs, pl.concat(curves, how="diagonal_relaxed"), facts, _examined(study, runs, list(examinations)))
+
+
+def made_with(run: Run) -> dict[str, Any]:
+    """Versions and machine that a run was made with."""
+    return {name: run.provenance.get(name) for name in VERSIONS}
 
 
 def _examined(study: Study, runs: pl.DataFrame, examinations: list[Examination]) -> pl.DataFrame:
@@ -109,7 +114,9 @@ def _examined(study: Study, runs: pl.DataFrame, examinations: list[Examination])
     return pl.DataFrame(rows, infer_schema_length=None).fill_nan(None)
 
 
-def _curve(run: Run, names: tuple[str, ...]) -> pl.DataFrame:
+def curve_of(run: Run, names: Iterable[str]) -> pl.DataFrame:
+    """A run's curves as `Part.curves` has them."""
+    names = tuple(names)
     scalars = run.scalars
     kept = scalars.select("step", *(name for name in names if name in scalars.columns)).sort("step")
     arrays = run.arrays if any(name not in scalars.columns for name in names) else {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latebloom.claims.claim import Claim, Judgement
+from latebloom.claims.forking import Grow, collect_forks
 from latebloom.claims.judging import judge
 from latebloom.claims.ledger import CLAIMS
 from latebloom.claims.results import Examination, Results, collect, write_part
@@ -35,7 +36,7 @@ class Repeated:
 
 
 def repeat(
-    claim: Claim, runs: Path, folder: Path, train: Train, seeds: int | None = None, quick: bool = False
+    claim: Claim, runs: Path, folder: Path, train: Train, grow: Grow, seeds: int | None = None, quick: bool = False
 ) -> Repeated:
     """Runs or resumes a claim's studies, judges it, and writes its finding.
 
@@ -44,6 +45,7 @@ def repeat(
         runs: the runs folder.
         folder: of the ledger's results and findings; those of quick versions go into its folder `quick`.
         train: trains a study.
+        grow: trains forks of a study's runs.
         seeds: so many instead of each study's own.
         quick: whether the small version is run.
 
@@ -57,10 +59,13 @@ def repeat(
     place = folder / "quick" if quick else folder
     results: Results = {}
     for name in claim.reads:
-        changes = (claim.quick or {}).get(name, {}) if quick else None
-        plan = plan_of_study(name, seeds, changes)
-        train(plan)
-        results[name] = collect(runs / plan.file.name, wanted(name), study_text(name), examinations(name))
+        if name in claim.forks:
+            study = claim.forks[name]
+            results[name] = collect_forks(name, runs / study, results[study], wanted(name), grow)
+        else:
+            plan = plan_of_study(name, seeds, (claim.quick or {}).get(name, {}) if quick else None)
+            train(plan)
+            results[name] = collect(runs / plan.file.name, wanted(name), study_text(name), examinations(name))
         write_part(results[name], place / "studies" / name)
     judgement = judge(claim, results)
     if quick:  # what is to be learnt was written for the whole study

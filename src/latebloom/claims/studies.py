@@ -5,10 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latebloom.studies.expand import Plan, expand
 from latebloom.studies.study import StudyError, study_from
+
+if TYPE_CHECKING:
+    from latebloom.claims.claim import Claim
+    from latebloom.spec import RunSpec
 
 FOLDER = Path(__file__).parent / "studies"
 
@@ -42,6 +46,13 @@ def plan_of_study(name: str, seeds: int | None = None, quick: Mapping[str, Any] 
     if faults:
         raise StudyError(faults)
     return expand(study)
+
+
+def specs_of(claim: Claim) -> list[RunSpec]:
+    """What a claim trains; a fork as the run that it is a fork of, whole."""
+    own = {name: list(plan_of_study(name).specs.values()) for name in claim.reads if name not in claim.forks}
+    grown = {name: len(tomllib.loads(study_text(name))["change"]) * own[study] for name, study in claim.forks.items()}
+    return [spec for specs in (own | grown).values() for spec in specs]
 
 
 def _set(table: dict[str, Any], path: str, value: Any) -> None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from latebloom.cli.app import AsJson, RunsFolder, app, console, print_json, table
+from latebloom.cli.app import AsJson, RunsFolder, app, console, print_json, table, warn
 from latebloom.errors import LatebloomError
 from latebloom.process import cores, prepare_process
 
 if TYPE_CHECKING:
     from latebloom.claims.claim import Claim
     from latebloom.claims.judging import Results
+    from latebloom.forks import Forked
+    from latebloom.forks import Plan as ForkPlan
     from latebloom.studies.expand import Plan
 
 claims = App(name="claims", help="Published statements put to the test: the ledger, a claim, a claim run again.")
@@ -100,7 +102,8 @@ def run(
     one = claim_of(claim)
     progress = Console(quiet=as_json, soft_wrap=True, markup=False, emoji=False)
     made = partial(_engine, engine, workers or cores(), address)
-    done = repeat(one, runs, folder, lambda plan: _train(plan, runs, made, progress), seeds, quick)
+    train, grow = partial(_train, runs=runs, made=made, progress=progress), partial(_grow, runs=runs, quiet=as_json)
+    done = repeat(one, runs, folder, train, grow, seeds, quick)
     if not quick:
         write_ledger(folder)
     _say(one, done.judgement.to_json(), done.finding, as_json)
@@ -126,10 +129,10 @@ def judge(claim: str, /, *, folder: Ledger = Path("claims"), as_json: AsJson = F
 def _not_run(one: Claim) -> str:
     """What it takes to run a claim, by trying a few steps of its runs."""
     prepare_process()
-    from latebloom.claims.studies import plan_of_study
+    from latebloom.claims.studies import specs_of
     from latebloom.studies.estimate import estimate
 
-    specs = [spec for name in one.reads for spec in plan_of_study(name).specs.values()]
+    specs = specs_of(one)
     took = max(1, round(estimate(specs).seconds / 60))
     return (
         f"Not run yet: `latebloom claims run {one.id}` trains {len(specs)} runs, judges them by the rule and writes "
@@ -158,6 +161,13 @@ def _train(plan: Plan, runs: Path, made: Any, progress: Console) -> None:
     faults = {run: error for run, error in failures.items() if not error.startswith("diverged")}
     if faults:
         raise failed_runs(faults)
+
+
+def _grow(plan: ForkPlan, runs: Path, quiet: bool) -> list[Forked]:
+    from latebloom.cli.fork import trained
+    from latebloom.forks import prepare
+
+    return trained(prepare(plan.parts, runs, threads=1, tell=warn), runs, quiet)
 
 
 def _say(one: Claim, told: dict[str, Any], finding: Path, as_json: bool) -> None:

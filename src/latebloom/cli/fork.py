@@ -16,7 +16,7 @@ from latebloom.process import prepare_process
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from latebloom.forks import Asked, Forked
+    from latebloom.forks import Asked, Forked, Ready
 
 
 NO_RUN = "expected the folder or the name of a run, got none; `latebloom ls` lists them"
@@ -75,7 +75,7 @@ def fork(
         parts = [_asked(run, at, changed, surgery, reset_optimiser, runs, faults)]
     else:
         parts = _planned(run, plan, runs)
-    found = _trained(prepare(parts, runs, threads=threads, tell=warn, faults=faults), runs, quiet or as_json)
+    found = trained(prepare(parts, runs, threads=threads, tell=warn, faults=faults), runs, quiet or as_json)
     _say(found, as_json)
     failures = dict.fromkeys(one.error for one in found if one.error)
     if failures:
@@ -132,7 +132,8 @@ def _planned(names: Sequence[str], plan: Path, runs: Path) -> list[Asked]:
     return list(read_plan(plan, parents_of(names, runs)).parts)
 
 
-def _trained(ready: list[Any], runs: Path, quiet: bool) -> list[Forked]:
+def trained(ready: list[Ready], runs: Path, quiet: bool) -> list[Forked]:
+    """Trains forks that are ready, with a live display unless quiet, up to their ends or Ctrl-C."""
     from latebloom.forks import run_forks
     from latebloom.views.fork_text import ForkDisplay
     from latebloom.views.terminal import counted

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from latebloom.store.origin import Origin, history_of, read_origin, write_origin
     from latebloom.store.run import Run, open_run
     from latebloom.store.status import State, Status
-    from latebloom.store.study import Study, open_study
+    from latebloom.store.study import Study, frame_of, open_study
     from latebloom.store.study_file import Axis, StudyFile, StudyRun, read_study, write_study
     from latebloom.store.writer import RunWriter
 
@@ -39,6 +39,7 @@ _WHERE = {
     "Study": "study",
     "StudyFile": "study_file",
     "StudyRun": "study_file",
+    "frame_of": "study",
     "gather": "gathered",
     "history_of": "origin",
     "load_params": "checkpoints",
@@ -69,6 +70,7 @@ __all__ = [
     "Study",
     "StudyFile",
     "StudyRun",
+    "frame_of",
     "gather",
     "history_of",
     "load_params",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,22 @@ def open_study(path: str | Path, root: str | Path = "runs") -> Study:
     return Study(inside if not (place / FILE).is_file() and (inside / FILE).is_file() else place)
 
 
+def frame_of(rows: Iterable[tuple[Run, Mapping[str, Any]]]) -> pl.DataFrame:
+    """A row for each of some runs that need not be of one study, as `Study.runs` has it.
+
+    Args:
+        rows: the runs, each with the columns that tell it from the others.
+    """
+    return _frame([{"run": run.id} | dict(told) | _row(_facts(run)) for run, told in rows])
+
+
 def _unfinished(folder: Path) -> dict[str, Any]:
-    run = Run(folder)
+    return _facts(Run(folder))
+
+
+def _facts(run: Run) -> dict[str, Any]:
     try:
-        return {"status": vars(run.status), "events": run.events, "summary": {}}
+        return {"status": vars(run.status), "events": run.events, "summary": run.summary}
     except StoreError as error:
         # one damaged run must not hide the others
         return {"status": {"state": "failed", "error": str(error)}, "events": [], "summary": {}}
