@@ -1,12 +1,14 @@
 """The rules of document D's claims on small networks, on results whose verdict is known."""
 
 import json
+from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from claims_at_will import part
 from latebloom.claims.judging import judge
-from latebloom.claims.statements import c4, d2, d3, d5
+from latebloom.claims.statements import c4, d2, d3, d5, d6
 
 SEEDS = range(5)
 
@@ -117,3 +119,54 @@ def test_d5(step, expected):
         for s in SEEDS
     ]
     assert judge(d5.CLAIM, {d5.STUDY: part(rows, axes=["task"])}).verdict == expected
+
+
+# D6
+
+
+def tickets(**steps):
+    """Steps to generalise of every kind of network; a little more for each seed, None where it never does."""
+    told = {"whole": 4000, "ticket": 600, "norm": 2500, "random": None, "memorised": None} | steps
+
+    def rows(name):
+        step = told[name]
+        return [{"seed": s, "grokked": None if step is None else step + 20 * s, "last": 8000} for s in SEEDS]
+
+    forks = [{"change": name} | row for name in told if name != "whole" for row in rows(name)]
+    return {d6.WHOLE: part(rows("whole")), d6.FORKS: part(forks, axes=["change"])}
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ({}, ("supported", "supported")),
+        ({"norm": 300}, ("supported", "refuted")),
+        ({"whole": 300}, ("refuted", "supported")),
+        ({"ticket": None}, ("refuted", "refuted")),
+        ({"ticket": None, "norm": None, "whole": None}, ("mixed", "mixed")),
+    ],
+)
+def test_d6(steps, expected):
+    found = judge(d6.CLAIM, tickets(**steps))
+    assert (found.observation.verdict, found.interpretation.verdict) == expected
+
+
+def test_d6_compares_run_by_run_and_counts_a_run_that_never_does_with_its_last_step():
+    found = judge(d6.CLAIM, tickets()).numbers
+    by_hand = 1.0
+    for s in SEEDS:
+        by_hand *= ((600 + 20 * s) / 8000) ** (1 / len(SEEDS))
+    assert found["over_random"].value == pytest.approx(by_hand)
+    assert found["share_random"].value == 0
+    assert found["step_random"].value == 8000
+    assert found["over_whole"].low < found["over_whole"].value < found["over_whole"].high < 1
+
+
+def test_d6_without_a_control_of_some_seed():
+    results = tickets()
+    forks = results[d6.FORKS]
+    results[d6.FORKS] = replace(forks, runs=forks.runs.filter((pl.col("change") != "norm") | (pl.col("seed") > 1)))
+    found = judge(d6.CLAIM, results)
+    assert found.numbers["over_norm"].runs == 3
+    assert found.numbers["over_whole"].runs == 5
+    assert "preliminary: 3 seeds" in found.notes[0]

@@ -281,7 +281,7 @@ def test_in_float32_the_events_come_at_the_same_steps_over_seeds(tmp_path):
 
     words = {"precision": "float32", "task__p": "23", "model__d_model": "32", "model__d_mlp": "64", "steps": "6000"}
     words |= {"split__fraction": "0.6", "log__every": "10", "log__measures": "none", "checkpoints__every": "6000"}
-    words |= {"stop__event": "grokked", "stop__after": "0", "optim__lr": "3e-3"}
+    words |= {"stop__event": "generalised", "stop__after": "0", "optim__lr": "3e-3"}
     specs = [small(seed=str(seed), **words) for seed in range(24)]
     ensemble(specs, tmp_path / "lifted", engine="lifted")
     ensemble(specs, tmp_path / "lone", engine="one-by-one")
@@ -292,12 +292,12 @@ def test_in_float32_the_events_come_at_the_same_steps_over_seeds(tmp_path):
         }
     )
     assert (steps["lone"] < 6000).mean() > 0.8
-    # the same seed groks at about the same step, and there is no shift
+    # the same seed generalises at about the same step, and there is no shift
     assert stats.spearmanr(steps["lifted"], steps["lone"]).statistic > 0.8
     differences = (steps["lifted"] - steps["lone"]).to_numpy()
     assert abs(differences).max() == 0 or stats.wilcoxon(differences, zero_method="zsplit").pvalue > 0.01
 
 
 def event_step(run, never: int) -> int:
-    found = [event["found"]["step"] for event in run.events if event["name"] == "grokked"]
+    found = [event["found"]["step"] for event in run.events if event["name"] == "generalised"]
     return found[0] if found and found[0] is not None else never

@@ -119,11 +119,15 @@ def judge(claim: str, /, *, folder: Ledger = Path("claims"), as_json: AsJson = F
     from latebloom.claims.writing import publish
 
     chosen = [one for one in CLAIMS if has_results(one, folder)] if claim == "all" else [claim_of(claim)]
+    told = []
     for one in chosen:
         results: Results = stored_results(one, folder)
         found = judged(one, results)
-        _say(one, found.to_json(), publish(one, found, results, folder), as_json)
+        told.append((one, found.to_json(), publish(one, found, results, folder)))
+    # before anything is printed: a reader such as `head` may end the command
     write_ledger(folder)
+    for one, found, finding in told:
+        _say(one, found, finding, as_json)
 
 
 def _not_run(one: Claim) -> str:
@@ -136,8 +140,7 @@ def _not_run(one: Claim) -> str:
     took = max(1, round(estimate(specs).seconds / 60))
     return (
         f"Not run yet: `latebloom claims run {one.id}` trains {len(specs)} runs, judges them by the rule and writes "
-        f"the "
-        f"finding: about {took} min of one core, if this machine is idle (the full number of steps of every run)."
+        f"the finding: about {took} min of one core, if this machine is idle (the full number of steps of every run)."
     )
 
 

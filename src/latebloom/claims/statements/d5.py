@@ -83,6 +83,5 @@ CLAIM = Claim(
         "steps, on this network: Power et al. 2022 report that x³ + xy² + y never did in theirs, and that x² "
         "+ xy + y² does."
     },
-    change="Two more seeds of each, which `latebloom claims run D5` trains; larger networks, "
-    "more pairs or more steps for the polynomials that did not generalise here.",
+    change="Larger networks, more pairs or more steps for the polynomials that did not generalise here.",
 )
