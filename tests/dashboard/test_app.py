@@ -141,7 +141,7 @@ def test_pages_for_people(root):
     answer = client(root).get("/run/pair/none")
     assert answer.status_code == 404
     assert "<h1>Nothing here</h1>" in answer.text
-    assert "there is no" in answer.text
+    assert "There is no" in answer.text
     odd = client(root).get("/run/broken/seed-9-0000000000")
     assert odd.status_code == 200
     assert "<b>odd</b>" not in odd.text

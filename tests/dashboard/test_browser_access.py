@@ -25,7 +25,7 @@ def test_a_wrong_address_says_so(user: Callable[..., User], address: str) -> Non
     assert one.go(address).status == 404
     one.provoked("404")
     assert one.text("h1") == "Nothing here"
-    assert "there is no" in one.text("main") or "the tour has the stops 1 to 8" in one.text("main")
+    assert "here is no" in one.text("main") or "The tour has the stops 1 to 8" in one.text("main")
     one.page.click("text=All runs")
     one.wait("document.querySelectorAll('.runs tbody tr').length === 11")
 

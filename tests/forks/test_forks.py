@@ -216,7 +216,7 @@ def test_a_surgery_is_done_at_the_step_and_training_goes_on(root, parents):
     told = fork.provenance["fork"]
     assert fork.spec["fork"]["surgery"] == told["surgery"]
     assert told["surgery"]["norm"] == 0.5
-    assert told["optimiser"] == "the optimiser's goes on"
+    assert told["optimiser"] == "its optimiser goes on with the parent's state"
     cost = one.comparison.cost["train_loss"]
     assert cost["after"] != cost["before"] == run.scalars.filter(pl.col("step") == 20)["train_loss"][0]
     # every default in it: one surgery has one identity

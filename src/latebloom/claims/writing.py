@@ -81,7 +81,7 @@ def finding(
         lines += ["", judgement.said(text)]
     for name, one in drawn.items():
         caption = judgement.said(one.caption)
-        lines += ["", f"![{claim.title}]({name}.png)", "", caption]
+        lines += ["", f"![{claim.title}: {name.replace('-', ' ')}]({name}.png)", "", caption]
     lines += ["", "| number | value, 95 % interval | runs |", "|---|---|---|"]
     lines += [f"| {n['about']} | {n['text']} | {n['runs'] or ''} |" for n in told["numbers"].values()]
     lines += ["", f"**Set-up as published.** {claim.published}", "", f"**Ours.** {claim.departures}"]

@@ -95,7 +95,12 @@ def answer(request: Request, code: int, why: str) -> Response:
     """What went wrong, as JSON for scripts and as a page for people."""
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": why}, code)
-    body = tag("main", tag("h1", "Nothing here"), tag("p", text(why)), tag("p", tag("a", "All runs", href="/")))
+    body = tag(
+        "main",
+        tag("h1", "Nothing here"),
+        tag("p", text(why[:1].upper() + why[1:])),
+        tag("p", tag("a", "All runs", href="/")),
+    )
     return HTMLResponse(shell("Not found", body, None), code)
 
 

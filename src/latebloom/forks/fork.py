@@ -9,7 +9,7 @@ from pathlib import Path
 from latebloom.analysis.forked import Comparison, compare
 from latebloom.ensemble import Outcome, Watcher, run_ensemble
 from latebloom.ensemble.outcome import unwatched
-from latebloom.forks.prepare import GROUP, Ready
+from latebloom.forks.asked import GROUP, Ready
 from latebloom.store import open_run
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from latebloom.errors import LatebloomError
+from latebloom.forks.asked import Asked
 from latebloom.forks.changes import Change, told_apart
 from latebloom.forks.operation import surgery_named
-from latebloom.forks.prepare import Asked
 from latebloom.spec import Fault, SpecError, suggestion
 from latebloom.store import Run
 

@@ -63,6 +63,9 @@ def goes_on_alike(run: Run, setup: Setup, state: TrainState) -> int | None:
     return later if alike else None
 
 
+GOES_ON = "its optimiser goes on with the parent's state"
+
+
 def carried(
     setup: Setup, state: TrainState, params: Params, reset: bool, kept: tuple[str, str]
 ) -> tuple[TrainState, str]:
@@ -93,7 +96,7 @@ def carried(
         why = f"{before} became {name}" if name != before else "as asked for" if reset else "its tensors do not fit"
         if _shapes(new) or _shapes(old):
             told.append(f"the state of {name} begins as at step 0: {why}")
-    return TrainState(state.step, weights, parts["optim"], parts["rule"]), "; ".join(told) or "the optimiser's goes on"
+    return TrainState(state.step, weights, parts["optim"], parts["rule"]), "; ".join(told) or GOES_ON
 
 
 def _shapes(state: State) -> dict[str, tuple[int, ...]]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from latebloom.analysis.fork_effects import Effect, EventEffect, Median
 
 
+BOUND = "> n: later by more than n steps, since one of the two had not had it by its end; < n: earlier alike"
+
+
 class ForkDisplay:
     """A bar over all steps of all forks and twins."""
 
@@ -66,14 +69,17 @@ def print_comparison(console: Console, one: Comparison) -> None:
         table.add_row(f"  {name}", *map(number, row))
     for name in one.end:
         if name not in one.cost and one.end[name]["fork"] is not None:
-            table.add_row(f"  {name}", "", "", "", "", number(one.end[name]["fork"]), number(one.end[name]["twin"]))
+            table.add_row(f"  {name}", *["–"] * 4, number(one.end[name]["fork"]), number(one.end[name]["twin"]))
     console.print(table)
+    console.print("  –: not measured at the fork, or not there", highlight=False, style="dim")
     events = _table("  event", "fork", "twin", "fork − twin", "")
     for shift in one.shifts:
         if shift.known:
             events.add_row(f"  {shift.title}", _step(shift.fork), _step(shift.twin), between(shift), shift.why)
     if events.row_count:
         console.print(events)
+        if any(shift.known and not math.isfinite(shift.high - shift.low) for shift in one.shifts):
+            console.print(f"  {BOUND}", highlight=False, style="dim")
     for note in one.notes:
         console.print(f"  note: {note}", highlight=False)
 
@@ -92,6 +98,10 @@ def print_effects(console: Console, found: Sequence[Effect]) -> None:
             table.add_row(*head, event.title, *_counts(event))
             head = ("", "", "")
     console.print(table)
+    console.print(BOUND, highlight=False, style="dim")
+    console.print(
+        "never: runs whose twin had the event, and that had it not by their end", highlight=False, style="dim"
+    )
     names = ("test_accuracy", "test_loss", "weight_norm_sq")
     heads = [head for name in names for head in (name, "twin's")]
     ends = _table("change", "at", "part after", "test accuracy lost at once", *heads)

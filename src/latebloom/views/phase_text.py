@@ -67,12 +67,18 @@ def _print_group(console: Console, title: str, events: list[Event]) -> None:
         console.print(table)
     for event in events:
         if event.found.step is None:
-            at = "no" if event.found.censored_at is None else f"not found up to step {event.found.censored_at:,}"
-            console.print(f"{event.name}: {at}: {event.found.reason}", highlight=False)
+            console.print(f"{event.name}: {_missing(event.found)}", highlight=False)
     for event in events:
         console.print(f"  {event.name}: {event.rule}{_keys(event)}", style="dim", highlight=False)
         for note in event.notes:
             console.print(f"    {note}", style="dim", highlight=False)
+
+
+def _missing(found: Crossing) -> str:
+    """Why an event has no step."""
+    if found.reason.startswith("not reached up to"):
+        return found.reason
+    return f"{'no' if found.censored_at is None else f'not found up to step {found.censored_at:,}'}: {found.reason}"
 
 
 def _keys(event: Event) -> str:
