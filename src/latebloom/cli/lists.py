@@ -25,6 +25,7 @@ def ls(
 ) -> None:
     """List the runs of a folder with their states and events; of a run that has not ended, those that came so far."""
     from latebloom.store import runs_at
+    from latebloom.views.told_apart import told_apart
 
     root, rows = runs_at(place, runs)
     if any(row.state in ("running", "interrupted") for row in rows):
@@ -36,11 +37,11 @@ def ls(
         print_json([vars(row) for row in rows])
         return
     listed = table("run", "state", "step", "memorised", "grokked", "cleanup", "what")
-    for row in rows:
+    for row, apart in zip(rows, told_apart(rows), strict=True):
         done = f"{row.last_step or 0:,} of {row.total_steps or 0:,}"
         seen = _seen(_event_steps(row.events), row.state)
         why = f" ({row.error})" if row.error and row.state == "failed" else ""
-        listed.add_row(row.folder, row.state, done, *seen, _what(row.spec) + why)
+        listed.add_row(row.folder, row.state, done, *seen, " · ".join(filter(None, [_what(row.spec), apart])) + why)
     console().print(listed if rows else f"no runs in {place or runs}; `latebloom run` makes one")
 
 
