@@ -111,5 +111,13 @@ CLAIM = Claim(
     ),
     judge=judge,
     figures=figures,
+    discussion={
+        "supported": "The published result is met: with the mask of the end a network learns the test pairs while it "
+        "memorises, and the plateau of the whole network is gone. Σw² alone changes nothing here: the whole network at "
+        "the ticket's norm generalises at step {step_norm}, the untouched one at {step_whole}. Masks as dense that are "
+        "random, or those of the memorised network, are worse than none: they memorise later (steps "
+        '{memorised_random} and {memorised_memorised}) and do not generalise within 8000 steps. "Enable" says more '
+        "than is seen: the whole network generalises too, and a ticket is only had by letting it do so first."
+    },
     change="Other networks, tasks and shares that are kept; tickets that are found without training to the end first.",
 )
