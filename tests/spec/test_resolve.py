@@ -59,6 +59,42 @@ def test_all_faults_are_reported_at_once_with_their_paths():
     assert found["bach"] == "no such field; did you mean batch?"
 
 
+FIELDS = {name: set(facts["properties"]) for name, facts in RunSpec.model_json_schema()["$defs"].items()}
+"""The fields of each part's class, by the class's name."""
+
+PARTS = {
+    **{
+        kind: set(describe(kind)[read("quick")[1].get(kind, {"name": "plain"})["name"]]["fields"])
+        for kind in REGISTRIES
+    },
+    **{name.lower(): fields for name, fields in FIELDS.items()},
+    "": {*RunSpec.model_fields, "seed", "epochs"} - {"sources"},
+}
+
+
+def test_the_parts_are_all_parts():
+    plain = {"init", "init_scale", "changes", "precision", "batch", "steps", "device", "sources"}
+    assert set(PARTS) - {""} == set(RunSpec.model_fields) - plain
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_mistyped_field_is_told_the_fields_of_its_own_table(part):
+    named = {"gradient__name": "plain"} if part == "gradient" else {}
+    told = faults(**named, **{f"{part}__q" if part else "q": "1"})[f"{part}.q" if part else "q"]
+    said, _, known = told.partition("; known: ")
+    if PARTS[part]:
+        assert (said, set(known.split(", "))) == ("no such field", PARTS[part])
+    else:
+        assert told == "no such field; there are none"
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("stps", None), ("floo", "floor"), ("warm_up", "warmup")])
+def test_a_field_of_another_table_is_not_suggested(typed, meant):
+    told = faults(**{f"schedule__{typed}": "1"})[f"schedule.{typed}"]
+    assert ("did you mean" in told) == (meant is not None)
+    assert meant is None or f"did you mean {meant}?" in told
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "message"),
     [

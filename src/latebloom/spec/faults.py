@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,19 +36,28 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
     if near:
         return f"; did you mean {near[0]}?"
-    return f"; known: {', '.join(known)}"
+    return f"; known: {', '.join(known)}" if known else "; there are none"
 
 
-def from_pydantic(errors: Iterable[Any], prefix: tuple[str, ...], known: Iterable[str]) -> list[Fault]:
-    """Pydantic's error list as faults; `known` are the field names to suggest from."""
-    return [_fault(error, prefix, list(known)) for error in errors]
+def from_pydantic(
+    errors: Iterable[Any], prefix: tuple[str, ...], known: Mapping[tuple[str, ...], Iterable[str]]
+) -> list[Fault]:
+    """Pydantic's error list as faults.
+
+    Args:
+        errors: as a `ValidationError` has them.
+        prefix: the path of what was validated.
+        known: the field names of each table to suggest from, by its path below the prefix.
+    """
+    return [_fault(error, prefix, known) for error in errors]
 
 
-def _fault(error: Any, prefix: tuple[str, ...], known: list[str]) -> Fault:
+def _fault(error: Any, prefix: tuple[str, ...], known: Mapping[tuple[str, ...], Iterable[str]]) -> Fault:
     path = ".".join(str(part) for part in (*prefix, *error["loc"]))
     got = error["input"]
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return Fault(path, f"no such field{suggestion(str(error['loc'][-1]), known)}")
+        *table, name = error["loc"]
+        return Fault(path, f"no such field{suggestion(str(name), known[tuple(table)])}")
     if error["type"] == "missing":
         return Fault(path, "expected a value, got none")
     if error["type"] == "value_error":

@@ -160,7 +160,7 @@ def construct(
     try:
         made = _adapter(cls).validate_python(given | filled)
     except ValidationError as error:
-        return None, faults + from_pydantic(error.errors(), (kind,), known)
+        return None, faults + from_pydantic(error.errors(), (kind,), {(): known})
     except (Exception, SystemExit) as error:  # a user's own class may raise anything; its word is passed on
         return None, [*faults, Fault(kind, f"{type(error).__name__}: {error}")]
     return made, faults

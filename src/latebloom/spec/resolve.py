@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import math
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -48,7 +48,7 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
     try:
         spec = RunSpec.model_validate(table)
     except ValidationError as error:
-        faults += _said_once(from_pydantic(error.errors(), (), _known_fields(error)), spread)
+        faults += _said_once(from_pydantic(error.errors(), (), _known_fields()), spread)
     if spec is not None and not faults:
         faults += _cross_faults(spec, task, model)
     if faults or spec is None:
@@ -129,13 +129,14 @@ def _count_steps(table: dict[str, Any], task: Task | None) -> list[Fault]:
     return []
 
 
-def _known_fields(error: ValidationError) -> list[str]:
-    known = {*RunSpec.model_fields, "seed", "epochs"} - {"sources"}
-    for fault in error.errors():
-        if len(fault["loc"]) == 2 and fault["loc"][0] in RunSpec.model_fields:
-            part = RunSpec.model_fields[str(fault["loc"][0])].annotation
-            known |= set(getattr(part, "model_fields", {}))
-    return sorted(known)
+def _known_fields() -> dict[tuple[str, ...], list[str]]:
+    """The fields of the spec and of each of its parts, by the part's path."""
+    known: dict[tuple[str, ...], list[str]] = {(): sorted({*RunSpec.model_fields, "seed", "epochs"} - {"sources"})}
+    for name, field in RunSpec.model_fields.items():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if fields := getattr(part, "model_fields", None):
+                known[name,] = list(fields)
+    return known
 
 
 def _cross_faults(spec: RunSpec, task: Any, model: Any) -> list[Fault]:
