@@ -16,6 +16,7 @@ import pytest
 import latebloom
 from dashboard_runs import make_run, write_rows
 from latebloom.spec import presets
+from latebloom.studies.estimate import PROCESS
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -377,11 +378,13 @@ def test_sweep_says_first_what_there_is_to_do(command, tmp_path):
     assert (code, err) == (0, "")
     assert "optim.lr: 0.001, 0.01" in out
     assert "4 runs, 4 to do, of 1 shape" in out
-    assert "with 2 workers" in out
+    assert "with 2 workers on an idle machine, starting them included (" in out
     assert not Path("runs").exists()
     told = json.loads(command("sweep", "grid.toml", "--dry-run", "--json")[1])
     assert (told["total"], told["done"], told["ensembles"]) == (4, 0, 1)
-    assert told["seconds"] > 0
+    # the command and at least one worker start
+    assert told["seconds"] > 2 * PROCESS
+    assert told["thread_seconds"] >= told["seconds"]
     # the parameters and two moments of them, for the first and the last step
     assert told["bytes"] > 4 * 2 * 3 * 4 * 1000
 
@@ -391,7 +394,8 @@ def test_sweep_trains_a_grid(command, tmp_path):
     code, out, err = command("sweep", "grid.toml", "--workers", "1")
     assert (code, err) == (0, "")
     assert "grid: 4 runs\n" in out
-    assert "Done: 4 runs in runs/grid" in out
+    assert "Done: 4 runs in runs/grid\nNext: `latebloom statistics grid`, `latebloom report grid`\n" in out
+    assert "so far" not in out
     study = latebloom.open_study("grid")
     assert study.runs["state"].to_list() == ["done"] * 4
     assert "latebloom sweep grid.toml" in study.run(study.runs["run"][0]).provenance["command"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from latebloom.experiment import run_experiment
 from latebloom.spec import RunSpec
 from latebloom.studies import estimate as module
-from latebloom.studies.estimate import STARTING, _Cost, _of_run, estimate
+from latebloom.studies.estimate import PROCESS, STARTING, Estimate, _Cost, _of_run, estimate
 from latebloom.studies.expand import expand
 from latebloom.studies.study import study_from
 from latebloom.training import Setup, log_due, multiply_adds
@@ -69,3 +72,20 @@ def test_shapes_that_are_not_tried_are_scaled_by_their_multiply_adds(monkeypatch
     assert (told.shapes, told.tried) == (7, len(tried))
     assert len(tried) <= module.MOST_TRIED
     assert told.seconds == pytest.approx(exact)
+
+
+def test_processes_that_start_are_counted_once_each():
+    told = Estimate(runs=8, shapes=1, seconds=80.0, bytes=0, tried=1)
+    assert told.elapsed(2) == 2 * PROCESS + 40
+    assert told.processor(2) == 3 * PROCESS + 80
+    # workers without a run are not started
+    assert (told.elapsed(100), told.processor(100)) == (2 * PROCESS + 10, 9 * PROCESS + 80)
+    assert Estimate(0, 0, 0.0, 0, 0).processor(4) == Estimate(0, 0, 0.0, 0, 0).elapsed(4) == PROCESS
+
+
+def test_a_worker_starts_in_about_the_time_that_is_foreseen():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "latebloom.studies.worker"], stdin=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert PROCESS / 4 < spent < PROCESS * 4

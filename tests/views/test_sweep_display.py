@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 from rich.console import Console
 
 from latebloom.studies.sweep import Best, Standing
-from latebloom.views.sweep import SweepDisplay, best_line
+from latebloom.views.sweep import SweepDisplay, best_line, next_line
 
 STATE = Standing(
     240,
@@ -53,4 +54,24 @@ def test_without_a_terminal_lines_come_now_and_then(monkeypatch):
 def test_the_best_before_anything_groks():
     assert best_line(Standing(3)) == ""
     best = Best("seed-0-xyz", "optim.lr = 0.1", None, 0.5)
-    assert best_line(Standing(3, best=best)) == "best so far: 50.0% test accuracy (optim.lr = 0.1)"
+    told = best_line(Standing(3, best=best), "best so far")
+    assert told == "best so far: 50.0% test accuracy (optim.lr = 0.1)"
+    assert best_line(Standing(3, best=best)) == "best: 50.0% test accuracy (optim.lr = 0.1)"
+
+
+def test_while_runs_are_under_way_the_best_is_so_far():
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with SweepDisplay(console, "grid", {}) as display:
+        display(Standing(3, best=Best("seed-0-xyz", "optim.lr = 0.1", None, 0.5)))
+    assert "best so far: 50.0%" in console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_comes_next_names_axes_and_the_runs_folder():
+    told = next_line("grid", ["optim.lr", "model.d_mlp"], Path("runs"))
+    assert told == (
+        "Next: `latebloom statistics grid`, `latebloom diagram grid lr d_mlp -o grid.png`, `latebloom report grid`"
+    )
+    # two fields of one last word are named whole, and one axis makes no map
+    assert "diagram grid seeds.init other.init -o" in next_line("grid", ["seeds.init", "other.init"], Path("runs"))
+    assert "diagram" not in next_line("grid", ["optim.lr"], Path("runs"))
+    assert next_line("grid", [], Path("my runs")) == "Next: `latebloom report grid --runs 'my runs'`"

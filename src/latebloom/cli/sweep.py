@@ -68,6 +68,7 @@ def sweep(
     prepare_process()
     from latebloom.studies.expand import plan_of
     from latebloom.studies.sweep import finished
+    from latebloom.views.sweep import next_line
     from latebloom.views.terminal import counted
 
     plan = plan_of(study)
@@ -102,6 +103,8 @@ def sweep(
     if failures:
         raise failed_runs(failures)
     console.print(f"Done: {counted(standing.done, 'run')} in {folder}", highlight=False)
+    fields = [path for axis in plan.file.axes if len(axis.values) > 1 for path in axis.paths]
+    console.print(next_line(plan.file.name, fields, runs), highlight=False)
 
 
 def train(
@@ -181,8 +184,9 @@ def _dry_run(plan: Plan, left: list[Any], workers: int, console: Console, as_jso
     console.print(f"{todo}, of {counted(told['ensembles'], 'shape')}" if left else todo, highlight=False)
     if not left:
         return
+    time, cpu = (duration(max(1, int(told[name]))) for name in ("seconds", "thread_seconds"))
     console.print(
-        f"about {duration(max(1, int(told['seconds'])))} with {counted(workers, 'worker')} on an idle machine, "
+        f"about {time} with {counted(workers, 'worker')} on an idle machine, starting them included ({cpu} of CPU), "
         f"about {max(1, told['bytes'] / 1e6):,.0f} MB on disk (the full number of steps of every run; "
         f"{counted(told['tried'], 'shape')} tried for a second each)",
         highlight=False,
@@ -193,8 +197,8 @@ def _told(found: Estimate, workers: int) -> dict[str, Any]:
     return {
         "runs": found.runs,
         "ensembles": found.shapes,
-        "seconds": found.seconds / max(1, min(workers, found.runs)),
-        "thread_seconds": found.seconds,
+        "seconds": found.elapsed(workers),
+        "thread_seconds": found.processor(workers),
         "bytes": found.bytes,
         "tried": found.tried,
     }

@@ -24,6 +24,9 @@ MOST_TRIED = 5
 STARTING = 0.3
 """Seconds to set up, store and finish one run (measured for small networks)."""
 
+PROCESS = 3.5
+"""Seconds of CPU before a process trains: its imports, and what its first run alone imports (measured: 3.0 to 3.8)."""
+
 FIXED_BYTES = 45_000
 """Of a run's folder beside its checkpoints and numbers: spec, provenance, manifest, metadata of arrays (measured)."""
 
@@ -35,7 +38,7 @@ class Estimate:
     Attributes:
         runs: that are not finished.
         shapes: groups of runs that can be trained together.
-        seconds: of one thread, all runs together; stop rules are not foreseen.
+        seconds: of one thread, all runs together, in processes that have started; stop rules are not foreseen.
         bytes: on disk, all runs together.
         tried: shapes that were timed.
     """
@@ -45,6 +48,15 @@ class Estimate:
     seconds: float
     bytes: int
     tried: int
+
+    def elapsed(self, workers: int) -> float:
+        """Seconds from the command to its end: it starts, then its workers do, side by side, and share the runs."""
+        used = min(workers, self.runs)
+        return PROCESS * (1 + bool(used)) + self.seconds / max(1, used)
+
+    def processor(self, workers: int) -> float:
+        """Seconds of CPU in all: of the command's start, of its workers' and of the runs."""
+        return PROCESS * (1 + min(workers, self.runs)) + self.seconds
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -116,9 +119,8 @@ class SweepDisplay:
         """Shows where the sweep stands."""
         if self._live:
             self._bar.update(self._task, total=state.total, completed=state.done, rest=_rest(state))
-            self._live.update(
-                Group(Text(self.title, style="bold"), self._bar, self._running(state), Text(best_line(state)))
-            )
+            best = Text(best_line(state, "best so far"))
+            self._live.update(Group(Text(self.title, style="bold"), self._bar, self._running(state), best))
         elif time.monotonic() - self._said >= PLAIN_EVERY:
             done = f"{state.done:,} of {counted(state.total, 'run')} done"
             line = f"{done}, {len(state.running)} running, {_rest(state)}"
@@ -145,11 +147,32 @@ def _rest(state: SweepState) -> str:
     return ", ".join(parts)
 
 
-def best_line(state: SweepState) -> str:
-    """The best run so far in words; none while no run has a test example right."""
+def best_line(state: SweepState, head: str = "best") -> str:
+    """The best run in words; none while no run has a test example right.
+
+    Args:
+        state: where the sweep stands.
+        head: before a test accuracy: whether others may still be better.
+    """
     best = state.best
     if best is None or (best.grokked is None and not best.test_accuracy):
         return ""
     if best.grokked is None:
-        return f"best so far: {best.test_accuracy:.1%} test accuracy ({best.cell})"
+        return f"{head}: {best.test_accuracy:.1%} test accuracy ({best.cell})"
     return f"grokked first: at step {best.grokked:,} ({best.cell})"
+
+
+def next_line(study: str, fields: Sequence[str], runs: Path) -> str:
+    """The commands that read a finished study.
+
+    Args:
+        study: its name.
+        fields: that its axes set, by their paths.
+        runs: the runs folder.
+    """
+    words = [path.rpartition(".")[2] for path in fields]
+    names = [word if words.count(word) == 1 else path for word, path in zip(words, fields, strict=True)]
+    commands = [f"statistics {study}"] if names else []
+    commands += [f"diagram {study} {names[0]} {names[1]} -o {study}.png"] if len(names) > 1 else []
+    where = "" if runs == Path("runs") else f" --runs {shlex.quote(str(runs))}"
+    return "Next: " + ", ".join(f"`latebloom {command}{where}`" for command in [*commands, f"report {study}"])
