@@ -149,7 +149,7 @@ def page(found: list[At]) -> str:
         "seed), with 95 % intervals from parents drawn anew; with five parents such an interval spans nearly all of",
         "them. Differences are in steps, fork less twin. `> x`: the twin had the event and the fork not by its end, x",
         "steps later. Only events that something is known of; *never* counts forks without an event that the twin had.",
-        "How it is found: [](forks).",
+        "How it is found: [forks](forks.md).",
         "",
         (HERE / "forks_findings.md").read_text("utf-8").rstrip(),
     ]
@@ -163,7 +163,7 @@ def page(found: list[At]) -> str:
 
 def _tables(told: list[Effect]) -> list[str]:
     lines = [
-        "| change | at | parents | part after | test accuracy | twin's | test loss | twin's | Σw² | twin's |",
+        "| change | at | parents | parts after, steps | test accuracy | twin's | test loss | twin's | Σw² | twin's |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for effect in told:

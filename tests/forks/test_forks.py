@@ -542,13 +542,13 @@ def test_the_command(command, root, parents, monkeypatch):
     words = ("--at", "20", "--optim.weight-decay", "0", "--runs", str(root), "--quiet")
     code, out, err = command("fork", name, batches, *words)
     assert code == 0
-    assert "fork − twin, steps" in out
+    assert "parts after, steps" in out
     code, out, err = command("fork", name, batches, *words, "--json")
     told = json.loads(out)
     assert [effect["steps"] for effect in told["effects"]] == [[20, 20]]
     assert [one["at"] for one in told["forks"]] == ["20", "20"]
     code, out, err = command("ls", "--runs", str(root))
-    assert "fork at 20: modular" in out
+    assert f"fork of {parents['plain'].id.rpartition('-')[2]} at 20: modular" in out
     for wrong, message in (
         (("fork", "--at", "20"), "expected the folder or the name of a run"),
         (("fork", name, "--runs", str(root)), "expected --at with a step or an event"),

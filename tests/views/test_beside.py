@@ -98,3 +98,15 @@ def test_odd_facts_of_a_fork_are_said(pair: tuple[Any, Any], monkeypatch: pytest
     fork.spec = fork.spec | {"fork": {"step": "soon"}}
     monkeypatch.setattr(report, "twin_of", lambda run: twin)
     assert "its facts are not as latebloom writes them" in Page(render_report(fork)).text
+
+
+def test_the_twins_worst_is_that_of_the_steps_that_both_have(pair: tuple[Any, Any]) -> None:
+    fork, twin = pair
+    last = STEP + 50
+    fork.scalars = fork.scalars.filter(pl.col("step") <= last)
+    falls = pl.when(pl.col("step") > last).then(0.0).otherwise("test_accuracy").alias("test_accuracy")
+    twin.scalars = twin.scalars.with_columns(falls)
+    found = compare(fork, twin)
+    seen = twin.scalars.filter((pl.col("step") > STEP) & (pl.col("step") <= last))["test_accuracy"]
+    assert len(seen) > 1
+    assert (found.shock, found.cost["test_accuracy"]["twin_worst"]) == (50, seen.min())

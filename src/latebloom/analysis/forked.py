@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ SIGMAS, LEAST, AROUND = 4.0, 0.01, 10
 """A difference counts beyond 4 σ of the twin's own noise and beyond 1 %; σ is taken over 10 log rows on either side."""
 
 SHOCK = 100
-"""Steps after the fork in which the worst value is looked for."""
+"""Steps after the fork in which the worst value is looked for, or as many as followed."""
 
 RULE = (
     f"first of {SUSTAINED} log rows in a row in which they differ by more than {SIGMAS:g} σ of the twin's noise and by "
@@ -101,7 +102,7 @@ class Comparison:
         parted: for each measure.
         shifts: for each event that came, or could have come, after the fork.
         cost: of each number of how well the network answers: `before` and `after` the change at the fork's step,
-            `worst` within 100 steps and `twin_worst`.
+            `worst` and `twin_worst` within `shock` steps.
         end: of each measure at the last step: in the fork and in the twin.
         notes: what is to be known of the comparison.
     """
@@ -132,6 +133,11 @@ class Comparison:
         steps = [parting.step for parting in self.parted if parting.step is not None]
         return min(steps, default=None)
 
+    @property
+    def shock(self) -> int:
+        """Steps after the fork in which the worst values were looked for."""
+        return min(SHOCK, self.last - self.step)
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data."""
         return asdict(self) | {"parts": self.parts}
@@ -152,7 +158,9 @@ def compare(fork: Run, twin: Run) -> Comparison:
         for name in WATCHED
         if name in ours.columns and name in theirs.columns
     )
-    before = facts.get("before", {})
+    before, last = facts.get("before", {}), int(ours["step"].max() or step)  # pyright: ignore[reportArgumentType]
+    both = (frame.filter(frame["step"] <= last) for frame in (fork.scalars, twin.scalars))
+    costs = partial(_cost, before, *both, step)
     return Comparison(
         fork.id,
         twin.id,
@@ -160,7 +168,7 @@ def compare(fork: Run, twin: Run) -> Comparison:
         str(facts.get("parent", {}).get("run", "")),
         int(spec["seeds"]["init"]),
         step,
-        int(ours["step"].max() or step),  # pyright: ignore[reportArgumentType]
+        last,
         facts.get("event"),
         str(facts.get("change", "")),
         dict(facts.get("changes", {})),
@@ -168,7 +176,7 @@ def compare(fork: Run, twin: Run) -> Comparison:
         str(facts.get("optimiser", "")),
         parted,
         tuple(shifts(find_events(ours), find_events(theirs), step)),
-        {name: _cost(name, before, fork.scalars, twin.scalars, step) for name in ANSWERS if name in before},
+        {name: costs(name) for name in ANSWERS if name in before},
         {name: {"fork": _last(ours, name), "twin": _last(theirs, name)} for name in WATCHED},
         tuple(_notes(facts.get("changes", {}))),
     )
@@ -266,7 +274,7 @@ def shift(name: str, title: str, fork: Event | None, twin: Event | None) -> Shif
 
 
 def _cost(
-    name: str, before: dict[str, Any], fork: polars.DataFrame, twin: polars.DataFrame, step: int
+    before: dict[str, Any], fork: polars.DataFrame, twin: polars.DataFrame, step: int, name: str
 ) -> dict[str, float | None]:
     worst = "min" if "accuracy" in name else "max"
     found: dict[str, float | None] = {"before": before.get(name), "after": None}

@@ -201,9 +201,12 @@ def _seen(steps: dict[str, int | None], state: str) -> tuple[str, ...]:
 
 
 def _what(spec: dict[str, Any]) -> str:
-    """The task and the architecture of a stored spec in a few words, and where a fork begins."""
+    """The task and the architecture of a stored spec in a few words, and of a fork where it begins and of which run."""
     fork = spec.get("fork")
-    begins = f"fork at {fork.get('step', '?')}: " if isinstance(fork, dict) else ""
+    # a run's folder is named by the first ten letters of its identity
+    begins = (
+        f"fork of {str(fork.get('parent', '?'))[:10]} at {fork.get('step', '?')}: " if isinstance(fork, dict) else ""
+    )
     parts = [part if isinstance(part := spec.get(kind), dict) else {} for kind in ("task", "model")]
     settings = [str(parts[0][key]) for key in ("operation", "p") if key in parts[0]]
     return f"{begins}{' '.join([parts[0].get('name', '?'), *settings])} · {parts[1].get('name', '?')}"

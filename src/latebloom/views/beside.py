@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from latebloom.analysis.forked import LOGARITHMIC, RULE, SHOCK, WATCHED, Comparison, Shift
+from latebloom.analysis.forked import LOGARITHMIC, RULE, WATCHED, Comparison, Shift
 from latebloom.views.figures import LESS, TWIN, title_of
 from latebloom.views.findings import NARROW, count
 from latebloom.views.fork_text import between, number
 from latebloom.views.markup import Html, join, tag
 from latebloom.views.tables import scrolled
+from latebloom.views.terminal import counted
 
 
 def with_twin(scalars: pl.DataFrame, twin: pl.DataFrame) -> pl.DataFrame:
@@ -64,7 +65,15 @@ def _event(shift: Shift) -> Html:
 
 
 def _cost(one: Comparison) -> Html:
-    heads = ("number", "before", "after", f"worst in {SHOCK} steps", "twin's worst", "at the end", "twin's end")
+    heads = (
+        "number",
+        "before",
+        "after",
+        f"worst in {counted(one.shock, 'step')}",
+        "twin's worst",
+        "at the end",
+        "twin's end",
+    )
     rows = []
     for name, end in one.end.items():
         cost = one.cost.get(name, {})

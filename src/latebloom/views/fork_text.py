@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from latebloom.analysis.forked import RULE, SHOCK, Comparison, Shift
+from latebloom.analysis.forked import RULE, Comparison, Shift
+from latebloom.views.terminal import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 
 BOUND = "> n: later by more than n steps, since one of the two had not had it by its end; < n: earlier alike"
+NEVER = "never: runs whose twin had the event, and that had it not by their end"
+OPEN = "?"
+"""For a number of which nothing is known."""
 
 
 class ForkDisplay:
@@ -62,7 +66,9 @@ def print_comparison(console: Console, one: Comparison) -> None:
     met = [f"{p.measure} {p.step:,}" for p in one.parted if p.step is not None]
     alike = [p.measure for p in one.parted if p.step is None]
     console.print(f"  part    {', '.join(met) or 'never'}" + (f"; never {', '.join(alike)}" * bool(met and alike)))
-    table = _table("", "before", "after", f"worst in {SHOCK}", "twin's worst", "at the end", "twin's end")
+    table = _table(
+        "", "before", "after", f"worst in {counted(one.shock, 'step')}", "twin's worst", "at the end", "twin's end"
+    )
     for name, cost in one.cost.items():
         end = one.end.get(name, {})
         row = [*(cost[key] for key in ("before", "after", "worst", "twin_worst")), end.get("fork"), end.get("twin")]
@@ -94,24 +100,44 @@ def print_effects(console: Console, found: Sequence[Effect]) -> None:
     table = _table("change", "at", "runs", "event", "fork − twin, steps", "95 %", "later", "earlier", "same", "never")
     for effect in found:
         head = (effect.change, effect.at, str(len(effect.parents)))
-        for event in [event for event in effect.events if event.steps is not None]:
+        for event in [event for event in effect.events if event.steps is not None and _spelt(event.steps) != OPEN]:
             table.add_row(*head, event.title, *_counts(event))
             head = ("", "", "")
-    console.print(table)
-    console.print(BOUND, highlight=False, style="dim")
-    console.print(
-        "never: runs whose twin had the event, and that had it not by their end", highlight=False, style="dim"
-    )
+    if table.row_count:
+        console.print(table)
+        for note in (BOUND, NEVER):
+            console.print(note, highlight=False, style="dim")
+    if left := _left_out(found):
+        console.print(
+            f"no row, since censoring leaves the median open: {'; '.join(left)}", highlight=False, style="dim"
+        )
     names = ("test_accuracy", "test_loss", "weight_norm_sq")
     heads = [head for name in names for head in (name, "twin's")]
-    ends = _table("change", "at", "part after", "test accuracy lost at once", *heads)
+    ends = _table("change", "at", "parts after, steps", "test accuracy lost at once", *heads)
     for effect in found:
         lost = effect.cost.get("test_accuracy")
         values = [number(side[name].low) for name in names for side in (effect.fork_end, effect.twin_end)]
-        ends.add_row(effect.change, effect.at, _spelt(effect.parts), number(-lost.low if lost else None), *values)
+        ends.add_row(
+            effect.change,
+            effect.at,
+            _spelt(effect.parts).replace("+", ""),
+            number(-lost.low if lost else None),
+            *values,
+        )
     console.print("\nmedians over runs; measures at the last step", highlight=False)
     console.print(ends)
     console.print(f"fork and twin part at the {RULE}", highlight=False, style="dim")
+
+
+def _left_out(found: Sequence[Effect]) -> list[str]:
+    """The events of which some runs tell a difference, and too few for a median."""
+    return [
+        f"{event.title} ({effect.change} at {effect.at}: later in {event.later}, earlier in {event.earlier} of "
+        f"{len(effect.parents)} runs)"
+        for effect in found
+        for event in effect.events
+        if event.steps is not None and _spelt(event.steps) == OPEN
+    ]
 
 
 def _counts(event: EventEffect) -> list[str]:
@@ -127,7 +153,7 @@ def _spelt(median: Median) -> str:
 
 def _bounds(low: float, high: float) -> str:
     if math.isnan(low) or (math.isinf(low) and math.isinf(high) and low != high):
-        return "?"
+        return OPEN
     if low == high:
         return "never" if math.isinf(low) else _signed(low)
     if math.isinf(high):
@@ -136,12 +162,15 @@ def _bounds(low: float, high: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return {math.inf: "∞", -math.inf: "−∞"}.get(value) or ("?" if math.isnan(value) else f"{value:+,.0f}")
+    # 0 is added since a rounded −0.2 would be "-0"
+    infinite = {math.inf: "∞", -math.inf: "−∞"}.get(value)
+    return infinite or (OPEN if math.isnan(value) else f"{round(value) + 0:+,}")
 
 
 def number(value: float | None) -> str:
     """Four digits; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.4g}"
+    # 0 is added since −0 is 0
+    return "–" if value is None or math.isnan(value) else f"{value + 0:.4g}"
 
 
 def _step(step: int | None) -> str:
