@@ -2,14 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from latebloom.claims.claim import Judged
 from latebloom.claims.judging import has_results, judge, read_judgement, stored_results
-from latebloom.claims.ledger import CLAIMS
+from latebloom.claims.ledger import CLAIMS, claim_of
 from latebloom.claims.studies import plan_of_study
-from latebloom.claims.writing import finding, ledger_text, page_text
+from latebloom.claims.writing import finding, ledger_text, page_text, publish
 
 FOLDER = Path(__file__).parents[2] / "claims"
 STORED = [claim for claim in CLAIMS if has_results(claim, FOLDER)]
@@ -48,6 +50,46 @@ def test_a_finding_is_that_of_the_stored_results(claim):
 
 def test_the_ledger_is_that_of_the_stored_judgements():
     assert (FOLDER / "README.md").read_text("utf-8") == ledger_text(CLAIMS, FOLDER)
+
+
+def test_a_changed_rule_is_headed_so_until_it_is_the_first_again(tmp_path):
+    claim = claim_of("B6")
+    results = stored_results(claim, FOLDER)
+    found = judge(claim, results)
+
+    def said(rule):
+        return publish(replace(claim, rule=rule), found, results, tmp_path).read_text("utf-8")
+
+    assert f"**Rule, written before the results.** {claim.rule}" in said(claim.rule)
+    assert "**Rule, CHANGED after these results had been judged by another.** b below 2." in said("b below 2.")
+    assert "written before" in said(claim.rule)
+    (tmp_path / "B6/judgement.json").write_text("{", "utf-8")
+    assert "written before" in said("b below 2.")
+
+
+def test_what_is_to_be_learnt_is_left_out_when_either_verdict_is_another():
+    claim = claim_of("A1")
+    results = stored_results(claim, FOLDER)
+    found = judge(claim, results)
+    told = read_judgement(claim, FOLDER)
+    lesson = found.said(claim.discussion["supported, refuted"])
+    assert lesson in finding(claim, found, told, results, {})
+    other = replace(found, interpretation=Judged("mixed", ""))
+    assert other.verdict == found.verdict
+    assert lesson not in finding(claim, other, told, results, {})
+
+
+def test_a_doubtful_rule_is_marked_in_the_ledger_and_explained_in_its_finding(command):
+    doubted = {claim.id for claim in STORED if claim.doubt}
+    assert {"B2", "C3", "D5"} <= doubted
+    rows = {line.split("]")[0][3:]: line for line in ledger_text(CLAIMS, FOLDER).splitlines() if line.startswith("| [")}
+    assert {name for name, line in rows.items() if "†" in line} == doubted
+    for name in doubted:
+        assert "**What speaks against the rule.**" in (FOLDER / name / "finding.md").read_text("utf-8")
+    shown = " ".join(command("claims", "C3", "--folder", str(FOLDER))[1].split())
+    assert "what is to be learnt: Decay as claimed" in shown
+    assert "what speaks against the rule: It asks of dropout alone" in shown
+    assert "{" not in shown
 
 
 def test_the_page_shows_every_finding_and_only_figures_that_are_there():

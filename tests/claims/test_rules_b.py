@@ -188,7 +188,7 @@ def regularisers(step, none, dropout):
     for other in ({}, {"regular.dropout": 0.2}, {"regular.dropout": 0.5}, {"regular.l1": 1e-5}):
         many = dropout if "regular.dropout" in other else 0 if other else none
         rows += [{"optim.weight_decay": 0.0, "seed": s, "grokked": 900 if s < many else None} | other for s in range(5)]
-    rows = [{"regular.dropout": 0.0, "regular.l1": 0.0, "test_end": 0.5} | row for row in rows]
+    rows = [{"regular.dropout": 0.0, "regular.l1": 0.0, "test_end": 0.5, "steps": 10_000} | row for row in rows]
     return {"regularisers": part(rows, axes=["optim.weight_decay", "regular.dropout", "regular.l1"])}
 
 

@@ -102,6 +102,8 @@ def test_d3(grokked, expected):
 
 # D5
 
+END = {"test_end": 0.9, "end_state": "comprehension"}
+
 
 @pytest.mark.parametrize(
     ("step", "expected"),
@@ -114,11 +116,14 @@ def test_d3(grokked, expected):
 )
 def test_d5(step, expected):
     rows = [
-        {"task": json.dumps({"name": "x", "rule": wanted}), "seed": s, "grokked": step(name)}
+        {"task": json.dumps({"name": "x", "rule": wanted}), "seed": s, "grokked": step(name)} | END
         for name, (_, wanted) in d5.TASKS.items()
         for s in SEEDS
     ]
-    assert judge(d5.CLAIM, {d5.STUDY: part(rows, axes=["task"])}).verdict == expected
+    found = judge(d5.CLAIM, {d5.STUDY: part(rows, axes=["task"])})
+    assert found.verdict == expected
+    assert found.numbers["at_once"].value == 1
+    assert found.numbers["end_cubic"].value == pytest.approx(0.9) or step("cubic") is not None
 
 
 # D6

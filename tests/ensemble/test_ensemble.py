@@ -279,10 +279,11 @@ def test_in_float32_the_events_come_at_the_same_steps_over_seeds(tmp_path):
     """Rounding is amplified, so single runs differ; over seeds, lifted and lone runs must not (paired, two-sided)."""
     from scipy import stats
 
-    words = {"precision": "float32", "task__p": "23", "model__d_model": "32", "model__d_mlp": "64", "steps": "6000"}
-    words |= {"split__fraction": "0.6", "log__every": "10", "log__measures": "none", "checkpoints__every": "6000"}
-    words |= {"stop__event": "generalised", "stop__after": "0", "optim__lr": "3e-3"}
-    specs = [small(seed=str(seed), **words) for seed in range(24)]
+    table = read("quick")[1]
+    table["model"] = {"name": "mlp", "embedding": "sum", "d_model": 32, "widths": [64]}
+    words = {"task.p": "31", "task.equation": "a b", "split.fraction": "0.6", "steps": "6000", "optim.lr": "1e-3"}
+    words |= {"log.measures": "none", "checkpoints.every": "6000", "stop.event": "generalised", "stop.after": "0"}
+    specs = [resolve(override(table, words | {"seed": str(seed)})) for seed in range(24)]
     ensemble(specs, tmp_path / "lifted", engine="lifted")
     ensemble(specs, tmp_path / "lone", engine="one-by-one")
     steps = pl.DataFrame(

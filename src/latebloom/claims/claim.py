@@ -50,6 +50,11 @@ class Judgement:
             return self.observation.verdict
         return self.interpretation.verdict if self.observation.verdict == "open" else "mixed"
 
+    @property
+    def verdicts(self) -> str:
+        """Those of its parts: "supported, refuted"."""
+        return ", ".join(part.verdict for part in (self.observation, self.interpretation) if part is not None)
+
     def said(self, text: str) -> str:
         """A text with its `{name}`s replaced by the numbers."""
         return text.format_map(self.numbers)
@@ -93,7 +98,9 @@ class Claim:
         figures: by file name.
         change: what would change the verdict.
         quick: changes of each study that make it small enough for seconds; None where it would decide nothing.
-        discussion: what is to be learnt, by the verdict it was written for; numbers stand in it as `{name}`.
+        discussion: what is to be learnt, by the verdicts it was written for (`Judgement.verdicts`); numbers stand in it
+            as `{name}`.
+        doubt: what speaks against the rule, found after its results; the verdict stays the rule's.
         open_because: of a claim without a run, what it would take; the other fields of a run are then empty.
         budget: of a claim without a run, the minutes of one core that deciding it takes, roughly; 0 where not known.
     """
@@ -112,6 +119,7 @@ class Claim:
     figures: Callable[[Results], dict[str, Drawn]] | None = None
     change: str = ""
     quick: Mapping[str, Mapping[str, Any]] | None = None
-    discussion: Mapping[Verdict, str] = field(default_factory=dict)
+    discussion: Mapping[str, str] = field(default_factory=dict)
+    doubt: str = ""
     open_because: str = ""
     budget: int = 0

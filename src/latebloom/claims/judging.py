@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from latebloom.claims.claim import LEAST_SEEDS, Claim, Judgement
 from latebloom.claims.results import EXAMINED, Results, read_part
 from latebloom.errors import LatebloomError
 
-STORED = {"verdict", "observation", "interpretation", "numbers", "notes", "seeds", "minutes"}
+STORED = {"verdict", "observation", "interpretation", "numbers", "notes", "seeds", "minutes", "rule"}
 """What a stored judgement holds."""
 
 
@@ -71,7 +73,8 @@ def minutes(results: Results) -> float:
 def write_judgement(claim: Claim, judgement: Judgement, results: Results, folder: Path) -> dict[str, Any]:
     """Stores a judgement as JSON, and returns what is in it."""
     seeds = min(part.seeds for part in results.values())
-    told = judgement.to_json() | {"seeds": seeds, "minutes": round(minutes(results), 1)}
+    rule = {"first": _first_rule(claim, folder), "now": digest(claim.rule)}
+    told = judgement.to_json() | {"seeds": seeds, "minutes": round(minutes(results), 1), "rule": rule}
     place = folder / claim.id
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,19 @@ def write_judgement(claim: Claim, judgement: Judgement, results: Results, folder
     except OSError as error:
         raise LatebloomError(f"{place} cannot be written: {error.strerror}") from error
     return told
+
+
+def digest(rule: str) -> str:
+    """Of a rule's words, bounds among them."""
+    return hashlib.sha256(rule.encode()).hexdigest()[:12]
+
+
+def _first_rule(claim: Claim, folder: Path) -> str:
+    """The digest of the rule by which the stored results were judged first."""
+    with suppress(LatebloomError):  # a damaged judgement is written anew
+        if before := read_judgement(claim, folder):
+            return before["rule"]["first"]
+    return digest(claim.rule)
 
 
 def read_judgement(claim: Claim, folder: Path) -> dict[str, Any] | None:
@@ -90,7 +106,7 @@ def read_judgement(claim: Claim, folder: Path) -> dict[str, Any] | None:
     place = folder / claim.id / "judgement.json"
     try:
         told = json.loads(place.read_text("utf-8"))
-        if not isinstance(told, dict) or not told.keys() >= STORED:
+        if not isinstance(told, dict) or not told.keys() >= STORED or set(told["rule"]) != {"first", "now"}:
             raise ValueError(f"expected {', '.join(sorted(STORED))}")
     except FileNotFoundError:
         return None

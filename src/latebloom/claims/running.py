@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from latebloom.claims.claim import Claim, Judgement
 from latebloom.claims.forking import Grow, collect_forks
@@ -69,8 +70,14 @@ def repeat(
         write_part(results[name], place / "studies" / name)
     judgement = judge(claim, results)
     if quick:  # what is to be learnt was written for the whole study
-        claim = replace(claim, discussion={})
+        small = "; ".join(f"{study}: {_said(changes)}" for study, changes in (claim.quick or {}).items())
+        told = f"{claim.departures} **A small version of that**, with {small}."
+        claim = replace(claim, discussion={}, doubt="", departures=told)
     return Repeated(judgement, results, publish(claim, judgement, results, place))
+
+
+def _said(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{path} = {value}`" for path, value in changes.items())
 
 
 def wanted(study: str) -> list[str]:

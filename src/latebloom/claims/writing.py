@@ -17,28 +17,39 @@ HEAD = """# Claims
 
 Statements about grokking that others have published, put to the test. Each has a rule that was written before its
 results were looked at (the history of `src/latebloom/claims/statements/` shows it), and **two verdicts**: whether what
-was observed is there, and whether it means what was said. Open: not decided yet; preliminary: fewer than five seeds.
-`latebloom claims run ID` repeats one; `latebloom claims judge ID` judges the stored results anew, for those who change
-a rule.
+was observed is there, and whether it means what was said. The verdict is that of both where they agree, of the other
+where one is open, else mixed. Open: not decided yet; preliminary: fewer than five seeds; †: the rule turned out to be
+doubtful, and the finding says why: the verdict stays the rule's. `latebloom claims run ID` repeats one; `latebloom
+claims judge ID` judges the stored results anew, for those who change a rule.
 
-An interval is one of 95 % over seeds. **Minutes** are the wall time of all runs that a claim reads, one after the
-other, on one thread each, on a machine that was busy with other things: an upper bound. Claims that read the same
-study share its runs and minutes: A1 to A6 one, B3 to B5 and D4 another. Of an open claim they are what it takes to
-decide it, roughly."""
+An interval is one of 95 % over seeds; that of a median of five is their range, which holds the median in 94 of 100
+cases. Rules about sizes ask for a whole interval on one side of a bound; rules that count runs ask for four of five,
+since no count of five has a narrow interval (five of five: [48 %, 100 %]). **Minutes** are the wall time of all runs
+that a claim reads, one after the other, on one thread each, on a machine that was busy with other things: an upper
+bound. Claims that read the same study share its runs and minutes: A1 to A6 one, B3 to B5 and D4 another. Of an open
+claim they are what it takes to decide it, roughly."""
+
+DOUBTED = " †"
 
 HOW = """## Disagree, or add one
 
 - From a clone: `make .venv/.installed`, then `.venv/bin/latebloom claims judge A1` judges A1 again from the curves
   that are stored here, in seconds; `.venv/bin/latebloom claims run B6` trains its runs again; `--quick` trains small
-  versions in seconds, of {quick}, two of which `make test` repeats.
+  versions in a minute or two, of {quick}, two of which `make test` repeats.
 - The raw curves are `polars.read_parquet("claims/studies/NAME/curves.parquet")`: a row a run and step.
 - `studies/NAME/` beside the findings holds, of every study, its file (`study.toml`), a row a run (`runs.parquet`: axes,
-  seed, steps of events), the curves that rules and figures read (`curves.parquet`) and versions (`made.json`).
+  seed, steps of events; below), the curves that rules and figures read (`curves.parquet`) and versions (`made.json`).
+- Columns of `runs.parquet`: `run`, `seed`, every axis by its path; of an event `memorised.step`, or
+  `memorised.censored_at` where it was not seen up to there, and `memorised.after`, the last evaluation before it;
+  **`grokked.*` is the time to generalise (test accuracy ≥ 0.95, sustained), late or not**; `end_state`, `phase`,
+  `end_reason`, `end_budget`; `train_end` and `test_end`, accuracies at the end, the latter without pairs whose
+  transposes are trained on; `wall_s`.
 - A claim is one file of `src/latebloom/claims/statements/`: texts, the rule in words and as a function of results,
   figures. Change the function, then `latebloom claims judge ID`; a changed study is `latebloom claims run ID`.
-- The text of a finding that says what is to be learnt is kept with the verdict that it was written for, and left out
-  when the verdict is another.
-- The rule is committed before the study is run. A rule that is changed afterwards says so."""
+- The text of a finding that says what is to be learnt is kept with the verdicts that it was written for, and left out
+  when one of them is another.
+- The rule is committed before the study is run. A digest of its words is stored with the first judgement
+  (`judgement.json`); a rule that is changed afterwards is headed so in the finding."""
 
 ASKED = {
     "A": '"Cleanup Phase Analysis Summary": cos(g, Hg) of an MLP that learns addition mod 97',
@@ -77,7 +88,7 @@ def finding(
         if told[part] is not None:
             lines += [f"- {part.capitalize()}, **{told[part]['verdict']}**: {told[part]['why']}"]
     lines += [f"- Note: {note}" for note in told["notes"]]
-    if text := claim.discussion.get(judgement.verdict):
+    if text := claim.discussion.get(judgement.verdicts):
         lines += ["", judgement.said(text)]
     for name, one in drawn.items():
         caption = judgement.said(one.caption)
@@ -87,8 +98,9 @@ def finding(
     lines += ["", f"**Set-up as published.** {claim.published}", "", f"**Ours.** {claim.departures}"]
     lines += [
         "",
-        f"**Rule, written before the results.** {claim.rule}",
+        f"**{rule_title(told)}.** {claim.rule}",
         "",
+        *([f"**What speaks against the rule.** {judgement.said(claim.doubt)}", ""] if claim.doubt else []),
         f"**What would change it.** {claim.change}",
     ]
     studies = ", ".join(f"[{name}](../studies/{name}/study.toml)" for name in results)
@@ -96,11 +108,22 @@ def finding(
     lines += [
         "",
         f"**Again.** `latebloom claims run {claim.id}`: the runs of its studies ({studies}), {told['seeds']} seeds in "
-        f"each cell, took {told['minutes']:.0f} minutes one after the other, one thread each, on a busy machine. Made "
+        f"each cell, took {_minutes(told['minutes'])} one after the other, one thread each, on a busy machine. Made "
         f"with latebloom {made['latebloom']}, PyTorch {made['torch']}, {made['processor']}. Raw curves: "
         "`curves.parquet` beside each.",
     ]
     return lines
+
+
+def rule_title(told: dict[str, Any]) -> str:
+    """What a stored judgement says of its rule: whether it is that by which the results were judged first."""
+    if told["rule"]["first"] == told["rule"]["now"]:
+        return "Rule, written before the results"
+    return "Rule, CHANGED after these results had been judged by another"
+
+
+def _minutes(minutes: float) -> str:
+    return "less than a minute" if minutes < 1 else f"{minutes:.0f} minute{'s' * (round(minutes) != 1)}"
 
 
 def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
@@ -117,6 +140,7 @@ def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
         parts = ["–" if told[part] is None else told[part]["verdict"] for part in ("observation", "interpretation")]
         name = f"[{claim.id}]({link.format(claim.id)})"
         verdict = f"**{told['verdict']}**" + (", preliminary" if told["seeds"] < LEAST_SEEDS else "")
+        verdict += DOUBTED * bool(claim.doubt)
         cells = [name, claim.title, verdict, *parts, f"{told['seeds']}", f"{told['minutes']:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -63,6 +63,7 @@ def show(claim: str | None = None, /, *, folder: Ledger = Path("claims"), as_jso
         out.print(one.open_because or _not_run(one), highlight=False)
     else:
         _tell(out, found)
+        _explain(out, one, found)
         out.print(
             f"\n{found['seeds']} seeds in each cell; {found['minutes']:.0f} minutes of runs, one after the other\n"
             f"Finding: {folder / one.id / 'finding.md'}",
@@ -194,6 +195,16 @@ def _tell(out: Console, told: dict[str, Any]) -> None:
     for number in told["numbers"].values():
         listed.add_row(number["about"], number["text"], f"{number['runs'] or ''}")
     out.print(listed)
+
+
+def _explain(out: Console, one: Claim, told: dict[str, Any]) -> None:
+    """What is to be learnt of a stored judgement, and what speaks against its rule."""
+    numbers = {name: number["text"] for name, number in told["numbers"].items()}
+    parts = [told[part]["verdict"] for part in ("observation", "interpretation") if told[part] is not None]
+    lesson = one.discussion.get(", ".join(parts), "")
+    for head, text in {"what is to be learnt": lesson, "what speaks against the rule": one.doubt}.items():
+        if text:
+            out.print(f"\n{head}: {text.format_map(numbers)}", highlight=False)
 
 
 def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None]) -> None:

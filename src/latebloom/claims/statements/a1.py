@@ -21,6 +21,7 @@ from latebloom.claims.statements.document_a import (
     plateau,
     typical,
 )
+from latebloom.claims.statements.document_b import steps_by_seed
 
 if TYPE_CHECKING:
     from latebloom.store import Run
@@ -46,14 +47,15 @@ def judge(results: Results) -> Judgement:
     kept = [b / a for a, b in zip(exact_before, exact_after, strict=True)]
     hits = [level >= HIGH and math.isfinite(drop) for level, (_, _, drop) in zip(high, runs, strict=True)]
     numbers = {
-        "hits": share("runs whose published cosine is 0.7 or more and then drops below 0.2", hits),
+        "hits": share(f"runs whose published cosine is {HIGH:g} or more and then drops below 0.2", hits),
+        "grokked": middle("step of generalising, median", steps_by_seed(results[STUDY].runs, "grokked"), ",.0f"),
         "drop": middle("step of the drop, median", [drop for _, _, drop in runs], ",.0f"),
         "plateau": mean("published cosine before the drop", high, ".2f"),
         "after": mean(f"published cosine in the {AFTER} steps after the drop", after, ".2f"),
         "exact_before": mean("exact cosine of the same minibatches before it", exact_before, ".2f"),
         "exact_after": mean(f"exact cosine of the same minibatches in the {AFTER} steps after it", exact_after, ".2f"),
-        "kept": share("of the runs that drop: exact cosine keeps 80 % of its level", [k >= KEPT for k in kept]),
-        "fell": share("of the runs that drop: exact cosine falls to half", [k <= HALF for k in kept]),
+        "kept": share(f"of the runs that drop: exact cosine keeps {KEPT:.0%} of its level", [k >= KEPT for k in kept]),
+        "fell": share(f"of the runs that drop: exact cosine falls to {HALF:.0%}", [k <= HALF for k in kept]),
         "hg": ratio(
             "‖Hg‖ of the minibatch at the drop",
             [near(curve, "hessian_gradient_norm_batch", drop) for curve, drop in dropped],
@@ -104,8 +106,7 @@ def _observation(hits: Number) -> Judged:
 def _interpretation(numbers: dict[str, Number]) -> Judged:
     told = (
         "the exact cosine of the same minibatches (float64, no ε) is {exact_before} before and {exact_after} after; "
-        "the "
-        "drop comes where ‖Hg‖ is {hg}, which the ε of 1e-8 and float32 swallow."
+        "the drop comes where ‖Hg‖ is {hg}, which the ε of 1e-8 and float32 swallow."
     )
     if not numbers["kept"].runs:
         return Judged("open", "no run has dropped, so there is nothing to compare.")
@@ -131,8 +132,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     title = "cos(g, Hg) of the MLP of document A, addition mod 97"
     caption = (
         "The published cosine falls to 0 where ‖Hg‖ nears 1e-9; the exact cosine of the same minibatches is drawn "
-        "over it. "
-        "Each line a seed, every 500 steps."
+        "over it. Each line a seed, every 500 steps."
     )
     return {"cosine": Drawn(curves_figure(panels, title, log_x=False), caption)}
 
@@ -140,8 +140,8 @@ def figures(results: Results) -> dict[str, Drawn]:
 CLAIM = Claim(
     id="A1",
     title="cos(g, Hg) is 0.85 to step 20 000, then drops to 0.05",
-    statement="cos(g, Hg) is about 0.85 to 0.9 up to step 20 000 and then, within one or two thousand steps, drops to "
-    "about 0.05: the gradient's relation to the Hessian changes.",
+    statement="cos(g, Hg) is about 0.85 to 0.9 up to step 20 000 and then, within one or two thousand steps, drops "
+    "to about 0.05: the gradient's relation to the Hessian changes.",
     source=SOURCE,
     published=PUBLISHED,
     departures=DEPARTURES,
@@ -172,11 +172,15 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The curve is there; it does not mean that. After the drop the same minibatches, with norms taken in "
-        "float64 and no ε, have the cosine that they had before. The cause is the ε of 1e-8 by which the published "
-        "code keeps from dividing by zero: it takes a norm below 1e-8 for 1e-8, and ‖Hg‖ has by then shrunk beneath. "
-        "The loss multiplied by a thousand gives the same direction and a thousand times the norms, and with it the "
-        "published formula returns {published_1000} where it had given {published_1} (explored afterwards)."
+        "supported, refuted": "The curve is there; it does not mean that. After the drop the same minibatches, with "
+        "norms taken in float64 and no ε, have the cosine that they had before. The cause is the ε of 1e-8 by which "
+        "the published code keeps from dividing by zero: it takes a norm below 1e-8 for 1e-8, and ‖Hg‖ has by then "
+        "shrunk beneath. The loss multiplied by a thousand gives the same direction and a thousand times the norms, "
+        "and with it the published formula returns {published_1000} where it had given {published_1} (explored "
+        "afterwards).\n\nThe exact cosine of all training pairs does fall, from {full_before} to {full_after}, but "
+        "around generalising (step {grokked}), long before the drop: it is another event."
     },
+    doubt="It asks neither that the drop comes at step 20 000 (it comes at {drop}) nor that it takes one or two "
+    "thousand steps, and the runs end at step 26 000, so that little follows a late drop.",
     change="A run in which the exact cosine of the minibatch falls together with the published one.",
 )

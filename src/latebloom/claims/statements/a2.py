@@ -112,8 +112,8 @@ def figures(results: Results) -> dict[str, Drawn]:
 CLAIM = Claim(
     id="A2",
     title="the drop of cos(g, Hg) marks cleanup, a phase distinct from grokking",
-    statement="At the drop of cos(g, Hg) the memorising circuit is pruned by weight decay: a cleanup phase of its own, "
-    "long after grokking, in which the weight norm falls and the Gini index rises.",
+    statement="At the drop of cos(g, Hg) the memorising circuit is pruned by weight decay: a cleanup phase of its "
+    "own, long after grokking, in which the weight norm falls and the Gini index rises.",
     source=SOURCE,
     published=PUBLISHED + " Neither norm nor Gini index was logged with it.",
     departures=DEPARTURES,
@@ -141,11 +141,11 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "refuted": "What marks a cleanup comes with grokking and not with the drop: around generalising Σw² becomes "
-        "{norm_grokking} times what it was, the Gini index of the raw weights changes by {gini_grokking} and that of "
-        "the embedding's Fourier norms by {fourier_grokking}; at the drop these are {norm_drop}, {gini_drop} and "
-        "{fourier_drop}. There is one cleanup, as in Nanda et al. (C1), and the drop of the cosine is no second one: "
-        "A1 says where it comes from."
+        "refuted, refuted": "What marks a cleanup comes with grokking and not with the drop: around generalising Σw² "
+        "becomes {norm_grokking} times what it was, the Gini index of the raw weights changes by {gini_grokking} and "
+        "that of the embedding's Fourier norms by {fourier_grokking}; at the drop these are {norm_drop}, {gini_drop} "
+        "and {fourier_drop}. There is one cleanup, as in Nanda et al. (C1), and the drop of the cosine is no second "
+        "one: A1 says where it comes from."
     },
     change="A run in which the norm falls a second time, at the drop.",
 )

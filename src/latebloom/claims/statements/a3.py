@@ -63,8 +63,8 @@ def _interpretation(apart: Number) -> Judged:
 
 
 CAPTION = (
-    "Accuracies, losses, and the excluded loss, that of the training pairs without the key frequencies, which is high "
-    "where the network depends on them; each line a seed."
+    "Accuracies, losses, and the excluded loss, that of the training pairs without the key frequencies, which is "
+    "high where the network depends on them; each line a seed."
 )
 
 
@@ -86,8 +86,8 @@ def figures(results: Results) -> dict[str, Drawn]:
 CLAIM = Claim(
     id="A3",
     title="memorisation to 8000, transition to 10 000, both circuits to 20 000",
-    statement="Memorisation lasts to step 8000, test accuracy rises from 0 to 1 between 8000 and 10 000, and then "
-    "up to 20 000 the memorising and the generalising circuit coexist.",
+    statement="Memorisation lasts to step 8000, test accuracy rises from 0 to 1 between 8000 and 10 000, and then up "
+    "to 20 000 the memorising and the generalising circuit coexist.",
     source=SOURCE,
     published=PUBLISHED + " Its marks are the first test accuracies above 0.1 and above 0.9.",
     departures=DEPARTURES,
@@ -104,12 +104,12 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The order is right and the steps are those of one run: test accuracy begins to rise at {low} and is "
-        "up at {high}, over a range of seeds that holds 8000 for the one and not 10 000 for the other. "
-        "Memorising is over at {memorised} and not at 8000. That both circuits coexist up to 20 000 is not "
-        "seen: once the networks have generalised, test and training loss fall together ({gap} to one), which"
-        " leaves nothing for memory to add, and the excluded loss has by then left its low of memorisation "
-        "for that of guessing (right panel)."
+        "mixed, refuted": "The order is right and the steps are those of one run: test accuracy begins to rise at "
+        "{low} and is up at {high}, over a range of seeds that holds 8000 for the one and not 10 000 for the other. "
+        "Memorising is over at {memorised} and not at 8000. That both circuits coexist up to 20 000 is not seen: "
+        "once the networks have generalised, test and training loss fall together ({gap} to one), which leaves "
+        "nothing for memory to add, and the excluded loss has by then left its low of memorisation for that of "
+        "guessing (right panel)."
     },
     change="The authors' own draws of split and weights, which we do not have.",
 )

@@ -33,8 +33,7 @@ def judge(results: Results) -> Judgement:
     }
     told = (
         "while the cosine is {cosine}, {one} of the gradient's square lies along the first eigenvector, {top} along "
-        "all "
-        "leading ones."
+        "all leading ones."
     )
     one = numbers["one"]
     verdict = "supported" if one.above(HALF) else "refuted" if one.below(HALF) else "open"
@@ -79,9 +78,9 @@ CLAIM = Claim(
     figures=figures,
     discussion={
         "refuted": "A cosine near 1 needs no dominant eigenvector: cos(g, Hg) is high when the curvature is alike "
-        "along all that the gradient is made of, be it one direction or many. Here it is many: the "
-        "leading eigenvectors together hold {top} of its square. Eigenvectors are those of all training "
-        "pairs, and the cosine of the published kind is of minibatches; the figure has that of all pairs."
+        "along all that the gradient is made of, be it one direction or many. Here it is many: the leading "
+        "eigenvectors together hold {top} of its square. Eigenvectors are those of all training pairs, and the "
+        "cosine of the published kind is of minibatches; the figure has that of all pairs."
     },
     change="A share above one half on minibatches, whose Hessian was not decomposed.",
 )

@@ -65,8 +65,8 @@ CLAIM = Claim(
     figures=figures,
     discussion={
         "refuted": "Directions become fewer, not more, and not at the drop: the effective rank falls as the networks "
-        "generalise, to {grokking} times what it was, and stays there through the drop. That they are more diverse was "
-        "concluded from the low cosine, which is an artefact (A1)."
+        "generalise, to {grokking} times what it was, and stays there through the drop. That they are more diverse "
+        "was concluded from the low cosine, which is an artefact (A1)."
     },
     change="Another measure of diversity, of the updates of successive steps for example.",
 )

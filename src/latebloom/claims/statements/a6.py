@@ -115,9 +115,9 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The published cosine does fall sharply, as a number does that passes the bound of a number format "
-        "(A1). What weight decay does to the weights is gradual: Σw² takes {norm} of its time, longer than the rise of "
-        "test accuracy ({accuracy})."
+        "supported, refuted": "The published cosine does fall sharply, as a number does that passes the bound of a "
+        "number format (A1). What weight decay does to the weights is gradual: Σw² takes {norm} of its time, longer "
+        "than the rise of test accuracy ({accuracy})."
     },
     change="Another definition of cleanup's beginning and end.",
 )

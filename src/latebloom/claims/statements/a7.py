@@ -134,9 +134,9 @@ def figures(results: Results) -> dict[str, Drawn]:
         ]
         panels.append(Panel(words, shown, lines, "cosine; share of greatest", mark="grokked"))
     caption = (
-        "cos(g, Hg) of the last minibatch, published and exact (drawn below it: where the two agree they look green), "
-        "and Σw² over its greatest value, each line a seed. A "
-        "cleanup is where Σw² falls; a prediction would be a drop of the cosine before it."
+        "cos(g, Hg) of the last minibatch, published and exact (drawn below it: where the two agree they look "
+        "green), and Σw² over its greatest value, each line a seed. A cleanup is where Σw² falls; a prediction would "
+        "be a drop of the cosine before it."
     )
     title = "Does a drop of cos(g, Hg) predict cleanup? Document A's MLP and five small ones"
     return {"cosines": Drawn(curves_figure(panels, title), caption)}
@@ -149,9 +149,9 @@ CLAIM = Claim(
     source=SOURCE,
     published=PUBLISHED + " Proposed as future work.",
     departures="Document A's network (the runs of A1) and five small ones: addition mod 31 with one and two hidden "
-    "layers of 64 ReLUs, x² + y² mod 31, weight decays of 1, 0.3 and 0; 60 % of the pairs, minibatches of 192, float32 "
-    "loss, 4000 steps, rows 100 steps apart. One run of document A's network had been looked at before (lab log): its "
-    "published cosine drops long after its cleanup.",
+    "layers of 64 ReLUs, x² + y² mod 31, weight decays of 1, 0.3 and 0; 60 % of the pairs, minibatches of 192, "
+    "float32 loss, 4000 steps, rows 100 steps apart. One run of document A's network had been looked at before (lab "
+    "log): its published cosine drops long after its cleanup.",
     reads={CLEANUP: (COSINE, EXACT, NORM, SIZE), STUDY: (COSINE, EXACT, NORM, SIZE)},
     rule=(
         "Cleanup is where half of the fall of Σw² from its peak after memorising is over, if it falls by a quarter or "
@@ -164,15 +164,15 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "refuted": "The published cosine drops where there is no cleanup ({false} of the runs without one, among them "
-        "all of those without weight decay, none of which generalises). Where there is one it drops long afterwards: "
-        "counted from the drop, the cleanup comes at {lead} steps. The exact cosine does not drop anywhere "
-        "({exact_false} of the runs without a cleanup, none with one). What the drops have in common is the number "
-        "format: ‖Hg‖ is {size} at them, beneath the ε of 1e-8 by which the published code divides, as in A1. So a "
-        "drop tells that the loss has become small, which weak or no decay brings sooner.\n\nA reservation: in "
-        "4000 steps none of the small networks cleans up by the rule (Σw² still grows in most), so that hits rest on "
-        "the five runs of document A's network alone; what the small ones add are the false alarms."
+        "refuted, refuted": "The published cosine drops where there is no cleanup ({false} of the runs without one, "
+        "among them all of those without weight decay, none of which generalises). Where there is one it drops long "
+        "afterwards: counted from the drop, the cleanup comes at {lead} steps. The exact cosine does not drop "
+        "anywhere ({exact_false} of the runs without a cleanup, none with one). What the drops have in common is the "
+        "number format: ‖Hg‖ is {size} at them, beneath the ε of 1e-8 by which the published code divides, as in A1. "
+        "So a drop tells that the loss has become small, which weak or no decay brings sooner."
     },
+    doubt="In 4000 steps none of the small networks cleans up by the rule (Σw² still grows in most), so that hits "
+    "rest on the five runs of document A's network alone; what the small ones add are the false alarms.",
     change="Small networks trained until they clean up, another threshold of the drop, or a statistic of the cosine "
     "other than its falling below a bound.",
 )

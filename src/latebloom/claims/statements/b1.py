@@ -59,8 +59,8 @@ def figures(results: Results) -> dict[str, Drawn]:
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
     panels = [Panel(title, arm(results[STUDY], name), lines, "accuracy") for name, (title, _, _) in ARMS.items()]
     caption = (
-        "Accuracy over training, each line a seed. Runs end 100 steps after they generalise; those with coupled decay "
-        "are given fewer steps."
+        "Accuracy over training, each line a seed. Runs end 100 steps after they generalise; those with coupled "
+        "decay are given fewer steps."
     )
     title = "Addition mod 97, one-hot MLP of width 128: kinds of weight decay"
     return {"decay": Drawn(curves_figure(panels, title), caption)}
@@ -72,8 +72,8 @@ CLAIM = Claim(
     statement="Weight decay is essential not only to generalise but even to memorise: Adam without it does neither.",
     source=SOURCE,
     published=PUBLISHED + " Adam without decay beside AdamW.",
-    departures=DEPARTURES + " 2000 steps without decay, 600 with λ = 1, 500 with coupled decay "
-    "(λw added to the gradient, which Adam then rescales: `Adam(weight_decay = λ)` in PyTorch).",
+    departures=DEPARTURES + " 2000 steps without decay, 600 with λ = 1, 500 with coupled decay (λw added to the "
+    "gradient, which Adam then rescales: `Adam(weight_decay = λ)` in PyTorch).",
     reads={STUDY: ("weight_norm_sq",)},
     rule=(
         f"Memorised: training accuracy ≥ 0.99, sustained. Observation refuted: {MOST:.0%} or more of the runs without "
@@ -87,16 +87,14 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "refuted": "Without decay the training pairs are known in {ratio} times the steps that AdamW takes. What fits "
-        "the "
-        "document is decay *coupled* into Adam's gradient, which is what `torch.optim.Adam(weight_decay = λ)` does: "
-        "Adam "
-        "divides it by the size of the gradient, so that it is as strong as the loss however small λw is. With λ = 1 "
-        "{memorised_coupled_1} of the runs memorise, with 0.1 {memorised_coupled_01}: both stay at chance. Whether the "
-        "authors trained that is not known. With λ = 0.001 coupled decay lets the test accuracy rise together with the "
-        "training accuracy. That no run without decay generalises ({grokked_none}) is the other half of the claim: it "
-        "is "
-        "true for these steps, and is judged by B2."
+        "refuted, refuted": "Without decay the training pairs are known in {ratio} times the steps that AdamW takes. "
+        "What fits the document is decay *coupled* into Adam's gradient, which is what "
+        "`torch.optim.Adam(weight_decay = λ)` does: Adam divides it by the size of the gradient, so that it is as "
+        "strong as the loss however small λw is. With λ = 1 {memorised_coupled_1} of the runs memorise, with 0.1 "
+        "{memorised_coupled_01}: both stay at chance. Whether the authors trained that is not known. With λ = 0.001 "
+        "coupled decay lets the test accuracy rise together with the training accuracy. That no run without decay "
+        "generalises ({grokked_none}) is the other half of the claim: it is true for these steps, and is judged by "
+        "B2."
     },
     change="Runs without decay that fail to memorise at another learning rate or with another initialisation.",
     quick={

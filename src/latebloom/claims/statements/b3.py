@@ -115,8 +115,8 @@ def figures(results: Results) -> dict[str, Drawn]:
 CLAIM = Claim(
     id="B3",
     title="after memorising, the median activation rises at width 32 and falls at 128",
-    statement="After memorising, the median activation rises in a network of hidden width 32 and falls in one of 128: "
-    "whether norms decay while a network groks depends on its capacity.",
+    statement="After memorising, the median activation rises in a network of hidden width 32 and falls in one of "
+    "128: whether norms decay while a network groks depends on its capacity.",
     source=SOURCE,
     published=PUBLISHED + " Median activation by eye from single runs; it is not said which layer.",
     departures=DEPARTURES + " Widths 32 and 128, both of 3500 steps. Activations after ReLU at the training pairs, "
@@ -126,27 +126,22 @@ CLAIM = Claim(
     },
     rule=(
         "For each run the relative change of the median activation (mean of both hidden layers) from the first step "
-        "with "
-        "training accuracy ≥ 0.99 to the last step. Observation supported: at width 32 the 95 % interval of the mean "
-        "over "
-        "seeds lies above 0 and at 128 below 0; mixed: one of them as claimed and the other the opposite; refuted: "
-        "one is "
-        "the opposite and the other not as claimed; open: no interval is on the opposite side, but one contains 0. "
-        "Interpretation, that the direction depends on the width: the interval at 128 lies below that at 32 for "
-        "median, "
-        "mean and norm, at the end and when the run generalises: in all of these supported, in half or fewer refuted, "
-        "else mixed. Variants in which a width has fewer than two such runs are not counted; where none is left: open."
+        "with training accuracy ≥ 0.99 to the last step. Observation supported: at width 32 the 95 % interval of the "
+        "mean over seeds lies above 0 and at 128 below 0; mixed: one of them as claimed and the other the opposite; "
+        "refuted: one is the opposite and the other not as claimed; open: no interval is on the opposite side, but "
+        "one contains 0. Interpretation, that the direction depends on the width: the interval at 128 lies below "
+        "that at 32 for median, mean and norm, at the end and when the run generalises: in all of these supported, "
+        "in half or fewer refuted, else mixed. Variants in which a width has fewer than two such runs are not "
+        "counted; where none is left: open."
     ),
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The median falls at both widths once the training pairs are known. The rise at width 32 is there "
-        "before "
-        "that: activations grow until a network has memorised, and narrow ones memorise later (B6). Read from the same "
-        "step {EARLY} on for both, the median changes by {early_32} at width 32 and by {early_128} at 128: a "
-        "comparison "
-        "that is not aligned on memorising shows what the document describes, though it does not say how it compared. "
-        "Wide networks do fall more.".replace("{EARLY}", f"{EARLY}")
+        "mixed, mixed": "The median falls at both widths once the training pairs are known. The rise at width 32 is "
+        "there before that: activations grow until a network has memorised, and narrow ones memorise later (B6). "
+        "Read from the same step {EARLY} on for both, the median changes by {early_32} at width 32 and by "
+        "{early_128} at 128: a comparison that is not aligned on memorising shows what the document describes, "
+        "though it does not say how it compared. Wide networks do fall more.".replace("{EARLY}", f"{EARLY}")
     },
     change="Longer runs: activations still move at the last step.",
 )

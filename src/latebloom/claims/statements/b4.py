@@ -138,18 +138,17 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "refuted": "At width 128 Σw² falls to {norm_128} of what it was, and not uniformly: some weights stay and "
-        "others "
-        "go. The Gini index changes by {gini_128_grokked} until generalising and by {gini_128_end} until the end. At "
-        "width "
-        "32 it changes by {gini_32_grokked}, the other way: a narrow network spreads over all the weights it has. At "
-        "both "
-        "widths the first layer's *Fourier components* become sparser ({fourier_128_grokked} and "
-        "{fourier_32_grokked}), "
-        "while its entries do at one width and not at the other ({first_128_grokked} and {first_32_grokked}): whether "
-        "grokking makes weights sparse depends on the basis and on the width. A share below a fixed threshold cannot "
-        "tell: "
-        "it moves when all weights shrink alike."
+        "open, refuted": "At width 128 Σw² falls to {norm_128} of what it was, and not all alike: an index without a "
+        "scale moves. The Gini index changes by {gini_128_grokked} until generalising and by {gini_128_end} until "
+        "the end. At width 32 it changes by {gini_32_grokked}, the other way: a narrow network spreads over all the "
+        "weights it has. At both widths the first layer's *Fourier components* become sparser ({fourier_128_grokked} "
+        "and {fourier_32_grokked}), while its entries do at one width and not at the other ({first_128_grokked} and "
+        "{first_32_grokked}): whether grokking makes weights sparse depends on the basis and on the width. A share "
+        "below a fixed threshold cannot tell: it moves when all weights shrink alike."
     },
+    doubt="The index that decides pools all matrices, so that matrices which shrink evenly, each by its own factor, "
+    "move it too; the first layer's own index changes by {first_128_grokked} at width 128, which alone would leave "
+    "the interpretation open. The observation rests on a share below a fixed threshold, which cannot tell shrinking "
+    "from thinning.",
     change="Other bounds: the rule's factor and margin are ours, the document gives none.",
 )

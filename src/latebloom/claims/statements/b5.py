@@ -56,8 +56,9 @@ def figures(results: Results) -> dict[str, Drawn]:
         Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "neurons", mark="grokked") for w in SHOWN
     ]
     caption = (
-        "Neurons of the last layer that are not 0 on an example (mean), and the least number that keeps every training "
-        "prediction when the others are set to 0, added in the order of their incoming norms; each line a seed."
+        "Neurons of the last layer that are not 0 on an example (mean), and the least number that keeps every "
+        "training prediction when the others are set to 0, added in the order of their incoming norms; each line a "
+        "seed."
     )
     return {
         "circuit": Drawn(
@@ -72,8 +73,8 @@ CLAIM = Claim(
     statement="The size of the circuit stays about the same while a network groks: it is compressed and not pruned.",
     source=SOURCE,
     published=PUBLISHED + ' Circuit size: units with an activation of 0.01 or more, "effective neurons".',
-    departures=DEPARTURES + " Active units are those that are not exactly 0 after ReLU, the last hidden layer; circuit "
-    "size is that of Merrill et al. 2023 (arXiv 2303.11873), every 1000 steps.",
+    departures=DEPARTURES + " Active units are those that are not exactly 0 after ReLU, the last hidden layer; "
+    "circuit size is that of Merrill et al. 2023 (arXiv 2303.11873), every 1000 steps.",
     reads={STUDY: ("active_units", "circuit_size_merrill", "effective_neurons_with_logits")},
     rule=(
         "Width 128, from memorising to the last step. Observation, the count of active units of the last layer is "
@@ -87,10 +88,9 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The count of active units hardly moves ({active_128} times), but it does not say how many neurons "
-        "matter: "
-        "at width 128 the training answers need {circuit_128} times as many at the end as when they were memorised. At "
-        "width 32, where all are needed from the start, nothing is pruned ({circuit_32})."
+        "supported, refuted": "The count of active units hardly moves ({active_128} times), but it does not say how "
+        "many neurons matter: at width 128 the training answers need {circuit_128} times as many at the end as when "
+        "they were memorised. At width 32, where all are needed from the start, nothing is pruned ({circuit_32})."
     },
     change="Another order of ablation: sizes are upper bounds, since only sets that begin an order are tried.",
 )

@@ -92,9 +92,11 @@ CLAIM = Claim(
     figures=figures,
     change="Other learning rates or initial weights, if wide networks depended on them more.",
     discussion={
-        "supported": "Twice the width takes half the steps: the exponent is close to −1 over a factor of 32 in width, "
-        "from {width_16} steps at 16 to {width_512} at 512. The points bend a little (p = {bend}). Steps are meant, "
-        "not seconds: a step costs roughly the square of the width, so that in arithmetic the wide one is the slower."
+        "supported": "Over a factor of 32 in width the steps fall about as much, from {width_16} at 16 to "
+        "{width_512} at 512, though not along one power law (p of a bend {bend}): by more than half from 16 to 32 "
+        "and by less than half from 256 to 512. Steps are meant, not seconds: a step's arithmetic grows with the "
+        "number of weights, at first as the width and in the end as its square, so that the widest network is not "
+        "the cheapest."
     },
     quick={
         STUDY: {

@@ -13,6 +13,7 @@ from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Pan
 from latebloom.claims.evidence import mean, middle, ratio, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import near, taken
+from latebloom.claims.statements.not_run import NANDA
 
 STUDY = "mainline"
 RESTRICTED, EXCLUDED, NORM = "restricted_loss_all", "excluded_loss_all_frequencies", "weight_norm_sq"
@@ -71,14 +72,14 @@ def judge(results: Results) -> Judgement:
     numbers |= {
         "lead": mean("steps by which restricted loss leads the test loss", leads, ",.0f"),
         "rise": ratio("excluded loss at test accuracy 0.5 over its least value", rises, [1.0] * len(rises), ".1f"),
-        "formed": share("runs with a lead of 500 or more and a rise of 3 or more", formed),
+        "formed": share(f"runs with a lead of {LEAD} or more and a rise of {RISE:g} or more", formed),
         "place": mean("steps from generalising to the steepest fall of Σw²", places, ",.0f"),
-        "close": share("runs in which that is 1500 or less", [abs(p) <= NEAR for p in places if math.isfinite(p)]),
+        "close": share(f"runs in which that is {NEAR} or less", [abs(p) <= NEAR for p in places if math.isfinite(p)]),
     }
     told = "restricted loss leads the test loss by {lead} steps, excluded loss has risen {rise} times ({formed})."
     value = numbers["formed"].value
     observation = Judged("supported" if value >= MOST else "refuted" if value <= FEW else "mixed", told)
-    why = "Σw² falls fastest {place} steps from generalising, within 1500 in {close} of the runs."
+    why = f"Σw² falls fastest {{place}} steps from generalising, within {NEAR} in {{close}} of the runs."
     value = numbers["close"].value
     if not numbers["close"].runs:
         return Judgement(observation, Judged("open", "no run has generalised."), numbers)
@@ -114,14 +115,12 @@ CLAIM = Claim(
     title="training splits into memorisation, circuit formation and cleanup",
     statement="Training splits into memorisation, circuit formation and cleanup, which restricted and excluded loss "
     "show.",
-    source="Nanda et al. 2023 (arXiv 2301.05217), as summarised in document C",
+    source=NANDA,
     published="One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 "
-    "epochs; "
-    "five seeds.",
-    departures="The published initial weights and splits of seeds 0 to 4 (preset `nanda2023`), until 1500 steps after "
-    "the "
-    "end of cleanup or for 25 000. Progress measures with each step's own key frequencies. The run of seed 0 had been "
-    "looked at before the rule was written (lab log).",
+    "epochs; five seeds.",
+    departures="The published initial weights and splits of seeds 0 to 4 (preset `nanda2023`), until 1500 steps "
+    "after the end of cleanup or for 25 000. Progress measures with each step's own key frequencies. The run of seed "
+    "0 had been looked at before the rule was written (lab log).",
     reads={STUDY: (RESTRICTED, EXCLUDED, "excluded_loss", NORM, "gini_fourier_W_L")},
     rule=(
         "Observation, that a circuit forms before it shows: restricted loss falls to a tenth of what it was when "
@@ -137,12 +136,11 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "supported": "The circuit is there {lead} steps before the test loss shows it, and while it forms the network "
-        "comes "
-        "to depend on it: excluded loss rises to {rise} times its least value with the training loss unchanged. The "
-        "norm "
-        "falls all the while, and fastest as the network generalises. Restricted loss falls in jumps here, since each "
-        "step's own key frequencies are taken: a frequency that is found one step later changes it at once."
+        "supported, supported": "The circuit is there {lead} steps before the test loss shows it, and while it forms "
+        "the network comes to depend on it: excluded loss rises to {rise} times its least value with the training "
+        "loss unchanged. The norm falls all the while, and fastest as the network generalises. Restricted loss falls "
+        "in jumps here, since each step's own key frequencies are taken: a frequency that is found one step later "
+        "changes it at once."
     },
     change="Progress measures with the final network's frequencies, or another definition of cleanup.",
 )

@@ -10,6 +10,7 @@ from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean, share
 from latebloom.claims.results import Results
+from latebloom.claims.statements.not_run import NANDA
 
 STUDY, CONTROL = "mainline", "mainline-undecayed"
 LINES: Mapping[str, Mapping[str, tuple[str, float]]] = {
@@ -126,11 +127,11 @@ CLAIM = Claim(
     id="C2",
     title="the network computes by Fourier multiplication",
     statement="The trained network uses the Fourier multiplication algorithm: four lines of evidence.",
-    source="Nanda et al. 2023 (arXiv 2301.05217), as summarised in document C",
+    source=NANDA,
     published="One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 "
     "epochs. Periodic embeddings and activations; weights that map cos and sin of w(a + b) to logits (W_L holds all "
-    "but 0.55 % in ten directions); neurons (84.6 %) and logits (95 % of variance) fitted by few trigonometric terms; "
-    "ablations. One network, four further seeds in less detail.",
+    "but 0.55 % in ten directions); neurons (84.6 %) and logits (95 % of variance) fitted by few trigonometric "
+    "terms; ablations. One network, four further seeds in less detail.",
     departures="The runs of C1: the published initial weights and splits of seeds 0 to 4, until 1500 steps after the "
     "end of cleanup or for 25 000. Controls that the paper has not: the same networks before training and when they "
     "have memorised, the same set-up with λ = 0 for 1000 steps, and random frequencies in the ablations. The "
@@ -152,13 +153,13 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "The causal line holds in every trained network and in no control: the key frequencies alone answer, "
-        "random ones do not, and without them the loss is {necessary} times that of guessing. What not every seed "
-        "meets are thresholds taken from the one network of the paper. In one network the rule for key frequencies "
-        "misses one that W_L uses (with W_L's own frequencies all four lines hold in {by_w_l}: explored afterwards, "
-        "not the verdict); in one a direction of W_L is a single wave to {least_weights} only; in one {least_fits} of "
-        "the neurons have a single frequency, against the paper's 84.6 %. So the algorithm is there in all of them, "
-        "and the tidiness is that of the published seed."
+        "mixed, supported": "The causal line holds in every trained network and in no control: the key frequencies "
+        "alone answer, random ones do not, and without them the loss is {necessary} times that of guessing. What not "
+        "every seed meets are thresholds taken from the one network of the paper. In one network the rule for key "
+        "frequencies misses one that W_L uses (with W_L's own frequencies all four lines hold in {by_w_l}: explored "
+        "afterwards, not the verdict); in one a direction of W_L is a single wave to {least_weights} only; in one "
+        "{least_fits} of the neurons have a single frequency, against the paper's 84.6 %. So the algorithm is there "
+        "in all of them, and the tidiness is that of the published seed."
     },
     change="Other thresholds, or key frequencies by another rule: the numbers of each network are in "
     "`examined.parquet`.",

@@ -108,28 +108,27 @@ CLAIM = Claim(
     "batches of 64 and 256 generalise after the full batch, at steps 5060, 4000 and 2100.",
     reads={STUDY: ()},
     rule=(
-        "Each run's step of generalising (test accuracy ≥ 0.95, sustained); one that has not counts as its last step. "
-        "Ratios are geometric means over seeds, with 95 % intervals. Observation: batches of 64 generalise in fewer "
-        "steps than the full batch, which gives them a ninth of the data, and a rate of 0.0005 takes more steps than "
-        "0.002: both intervals on the claimed side of 1 supported, both on the other refuted, else mixed. "
+        "Each run's step of generalising (test accuracy ≥ 0.95, sustained); one that has not counts as its last "
+        "step. Ratios are geometric means over seeds, with 95 % intervals. Observation: batches of 64 generalise in "
+        "fewer steps than the full batch, which gives them a ninth of the data, and a rate of 0.0005 takes more "
+        "steps than 0.002: both intervals on the claimed side of 1 supported, both on the other refuted, else mixed. "
         "Interpretation, that a lower rate improves it: the test loss after 4000 steps is lower at 0.0005 than at "
         "0.002 (supported), higher (refuted), else open."
     ),
     judge=judge,
     figures=figures,
     discussion={
-        "mixed": "Half of it is the opposite of what is said: counted in steps, smaller batches come later "
+        "mixed, refuted": "Half of it is the opposite of what is said: counted in steps, smaller batches come later "
         "({grokked_b64} of the runs with a batch of 64 generalise within 4000 steps, {grokked_full} with the full "
         "batch). Since runs that had not ended count as their last step, the true ratio is {batch_steps} or more. "
-        "Counted in passes over the data it is open: these runs ended after a ninth of the passes that the full batch "
-        "had, and the one longer run, of another seed, needed fewer. A lower rate does delay, and more than by its "
-        "weaker decay per step: with "
-        "λ doubled to make up for it {grokked_slow_decayed} of the runs generalise in 4000 steps.\n\nA reservation: "
-        "the "
-        "rule compares test losses after equally many steps, when the slow runs have not generalised yet. That a lower "
-        "rate ends better once it has generalised is neither shown nor excluded."
+        "Counted in passes over the data it is open: these runs ended after a ninth of the passes that the full "
+        "batch had, and the one longer run, of another seed, needed fewer. A lower rate does delay, and more than by "
+        "its weaker decay per step: with λ doubled to make up for it {grokked_slow_decayed} of the runs generalise "
+        "in 4000 steps."
     },
+    doubt="The rule compares test losses after equally many steps, when the slow runs have not generalised yet. That "
+    "a lower rate ends better once it has generalised is neither shown nor excluded.",
     change="Runs so long that every cell has generalised, with the test loss compared equally long after that. A "
-    "network or optimiser in which the noise of small batches helps; a comparison at each one's own best "
-    "weight decay.",
+    "network or optimiser in which the noise of small batches helps; a comparison at each one's own best weight "
+    "decay.",
 )

@@ -95,11 +95,11 @@ CLAIM = Claim(
     figures=figures,
     discussion={
         "mixed": "The lower end is there, but it has nothing to do with grokking: the narrowest networks, of width "
-        "4, do not "
-        "even learn their training pairs (training accuracy {train_1} with one hidden layer, {train_2} with two), so "
-        "they cannot generalise late. An upper end was not found: the widest networks generalise in all runs, with one "
-        "hidden layer in {ratio_1} times the steps of width 64, with two in {ratio_2} times. So what was tried "
-        "shows a least size, and no best one. The rule's word is mixed because one of its two halves holds."
+        "4, do not even learn their training pairs (training accuracy {train_1} with one hidden layer, {train_2} "
+        "with two), so they cannot generalise late. An upper end was not found: the widest networks generalise in "
+        "all runs, with one hidden layer in {ratio_1} times the steps of width 64, with two in {ratio_2} times. So "
+        "what was tried shows a least size, and no best one."
     },
+    doubt="Its word is mixed because one of its two halves holds, and that half is underfitting and not grokking.",
     change="Widths far above 512, or deeper networks, which take hours, or other parametrisations of the width.",
 )

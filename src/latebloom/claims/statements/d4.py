@@ -45,8 +45,8 @@ CLAIM = Claim(
     statement="Attention layers are critical for learning algorithmic tasks.",
     source='"Grokking: Delayed Generalization After Memorization", architecture choices',
     published="No experiment is given; the set-ups of the overview are transformers of one or two layers.",
-    departures="MLPs on one-hot operands, no attention, addition mod 97, half of the pairs, AdamW, λ = 1 (the runs of "
-    "B3). One task that needs both operands at once; that a transformer learns it is published.",
+    departures="MLPs on one-hot operands, no attention, addition mod 97, half of the pairs, AdamW, λ = 1 (the runs "
+    "of B3). One task that needs both operands at once; that a transformer learns it is published.",
     reads={STUDY: ()},
     rule=(
         f"Critical means that without it the rule is not learnt. Refuted: {MOST:.0%} or more of the MLPs of width 128 "
@@ -59,8 +59,7 @@ CLAIM = Claim(
     figures=figures,
     discussion={
         "refuted": "Both operands have to meet in one layer; a hidden layer does that as well as attention. At width "
-        "32 "
-        "{learnt_32} of the networks learn the rule too."
+        "32 {learnt_32} of the networks learn the rule too."
     },
     change="Tasks whose input has no fixed length, which an MLP cannot read.",
 )

@@ -89,16 +89,17 @@ CLAIM = Claim(
     source=SOURCE,
     published="No experiment is given; the one that the field has is Minegishi et al. 2023 (arXiv 2310.19470): the "
     "weights that are large in a network that has generalised, at their initial values, generalise without delay; a "
-    "whole network of the same norm, random masks and masks of memorised networks do not. Their code: addition mod 67, "
-    "40 % of the unordered pairs, MLP 67 → 500 (summed over operands) → 48 ReLUs → 500 → 67 without biases, AdamW with "
-    "a rate of 1e-3 and λ = 1; the largest 40 % of all weights are kept; neurons that lose all inputs get them back.",
-    departures="48 ReLUs → 67 in one map instead of two; 40 % of the ordered pairs, which are 64 % of the "
-    "unordered ones; no neuron is brought back; initial weights N(0, 1/fan-in). The mask is that of "
-    "step 8000, and all networks are trained for 8000 steps from step 0. Before the rule was written, "
-    "seed 99, which is not among those that decide, was looked at: with 22.5 % of the pairs the whole "
-    "network had not generalised by step 12 000, with 30 % not by 8000, with 40 % at 5040, its ticket "
-    "at 680, the control of equal norm at 3260, a random mask not at all. An earlier study of tickets "
-    "in a narrower network with biases found no gain (docs/surgery-results.md, Tickets).",
+    "whole network of the same norm, random masks and masks of memorised networks do not. Their code: addition mod "
+    "67, 40 % of the unordered pairs, MLP 67 → 500 (summed over operands) → 48 ReLUs → 500 → 67 without biases, "
+    "AdamW with a rate of 1e-3 and λ = 1; the largest 40 % of all weights are kept; neurons that lose all inputs get "
+    "them back.",
+    departures="48 ReLUs → 67 in one map instead of two; 40 % of the ordered pairs, which are 64 % of the unordered "
+    "ones; no neuron is brought back; initial weights N(0, 1/fan-in). The mask is that of step 8000, and all "
+    "networks are trained for 8000 steps from step 0. Before the rule was written, seed 99, which is not among those "
+    "that decide, was looked at: with 22.5 % of the pairs the whole network had not generalised by step 12 000, with "
+    "30 % not by 8000, with 40 % at 5040, its ticket at 680, the control of equal norm at 3260, a random mask not at "
+    "all. An earlier study of tickets in a narrower network with biases found no gain (docs/surgery-results.md, "
+    "Tickets).",
     reads={WHOLE: (), FORKS: ()},
     forks={FORKS: WHOLE},
     rule=(
@@ -112,12 +113,13 @@ CLAIM = Claim(
     judge=judge,
     figures=figures,
     discussion={
-        "supported": "The published result is met: with the mask of the end a network learns the test pairs while it "
-        "memorises, and the plateau of the whole network is gone. Σw² alone changes nothing here: the whole network at "
-        "the ticket's norm generalises at step {step_norm}, the untouched one at {step_whole}. Masks as dense that are "
-        "random, or those of the memorised network, are worse than none: they memorise later (steps "
-        '{memorised_random} and {memorised_memorised}) and do not generalise within 8000 steps. "Enable" says more '
-        "than is seen: the whole network generalises too, and a ticket is only had by letting it do so first."
+        "supported, supported": "The published result is met: with the mask of the end a network learns the test "
+        "pairs while it memorises, and the plateau of the whole network is gone. Σw² alone changes nothing here: the "
+        "whole network at the ticket's norm generalises at step {step_norm}, the untouched one at {step_whole}. "
+        "Masks as dense that are random, or those of the memorised network, are worse than none: they memorise later "
+        '(steps {memorised_random} and {memorised_memorised}) and do not generalise within 8000 steps. "Enable" '
+        "says more than is seen: the whole network generalises too, and a ticket is only had by letting it do so "
+        "first."
     },
     change="Other networks, tasks and shares that are kept; tickets that are found without training to the end first.",
 )

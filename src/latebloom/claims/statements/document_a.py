@@ -10,13 +10,12 @@ import polars as pl
 SOURCE = '"Cleanup Phase Analysis Summary" (repository AgentTorch/psi)'
 PUBLISHED = (
     "Addition mod 97, 30 % of the pairs, MLP on two concatenated embeddings of 256, 512 → 256 → 256 → 97 with ReLU, "
-    "AdamW with λ = 1, PyTorch's betas, minibatches of 512, float32, 50 000 steps, one run (seed 42). cos(g, Hg) right "
-    "after a step, on the minibatch just used, in float32, by `cosine_similarity` with its ε of 1e-8."
+    "AdamW with λ = 1, PyTorch's betas, minibatches of 512, float32, 50 000 steps, one run (seed 42). cos(g, Hg) "
+    "right after a step, on the minibatch just used, in float32, by `cosine_similarity` with its ε of 1e-8."
 )
 DEPARTURES = (
-    "The same network, data and optimiser (preset `cleanup-mlp`), our draws of split, weights and order; seeds 42, 0, "
-    "1, "
-    "2, 3; 26 000 steps. One run with seed 42 had been looked at before the rules were written (lab log)."
+    "The same network, data and optimiser (preset `cleanup-mlp`), our draws of split, weights and order; seeds 42, "
+    "0, 1, 2, 3; 26 000 steps. One run with seed 42 had been looked at before the rules were written (lab log)."
 )
 STUDY = "cleanup"
 LOW, LASTING, SETTLED = 0.2, 3, 2000

@@ -15,8 +15,8 @@ PUBLISHED = (
 )
 DEPARTURES = (
     "The same network, data, optimiser and float32 loss (preset `sparsity-mlp`); the seed sets split and weights. "
-    "One run of this set-up, with seed 42, had been looked at before the rules were written (lab log); it is not among "
-    "the runs that decide."
+    "One run of this set-up, with seed 42, had been looked at before the rules were written (lab log); it is not "
+    "among the runs that decide."
 )
 
 

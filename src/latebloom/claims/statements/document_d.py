@@ -8,8 +8,8 @@ from latebloom.claims.results import Part
 
 SOURCE = '"Grokking: Delayed Generalization After Memorization"'
 NETWORK = (
-    "Addition mod 31, 60 % of the pairs, MLP on summed embeddings (width 32, one hidden layer of 64 ReLUs), AdamW, "
-    "λ = 1, learning rate 1e-3, full batch where nothing else is said: a network that groks in seconds."
+    "Addition mod 31, 60 % of the pairs, MLP on summed embeddings (width 32, one hidden layer of 64 ReLUs), AdamW, λ "
+    "= 1, learning rate 1e-3, full batch where nothing else is said: a network that groks in seconds."
 )
 LOOKED = "Runs with seed 99, which is not among those that decide, were looked at to choose sizes and steps."
 LATE = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latebloom.claims.claim import Claim
 
-NANDA = "Nanda et al. 2023 (arXiv 2301.05217), as summarised in document C"
+NANDA = "a summary of Nanda et al. 2023 (arXiv 2301.05217)"
 OVERVIEW = '"Grokking: Delayed Generalization After Memorization"'
 MAINLINE = "One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 epochs."
 
