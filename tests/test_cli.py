@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import re
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 
 import latebloom
 from dashboard_runs import make_run, write_rows
+from latebloom.errors import CODES, LatebloomError
 from latebloom.spec import presets
 from latebloom.studies.estimate import PROCESS
 
@@ -150,11 +153,29 @@ COMMANDS = "analyse diagram export figure figures fork import ls measures models
 COMMANDS += " serve spec statistics surgeries sweep tasks claims"
 
 
-@pytest.mark.parametrize("words", [*([word] for word in COMMANDS.split()), ["claims", "run"], ["claims", "judge"]])
-def test_help_shows_no_flag_that_nobody_wrote(command, words):
+@pytest.mark.parametrize("words", [[], *([word] for word in COMMANDS.split()), ["claims", "run"], ["claims", "judge"]])
+def test_help_shows_the_exit_codes_and_no_flag_that_nobody_wrote(command, words):
     code, out, _ = command(*words, "--help")
     assert code == 0
     assert not re.search("--(no|empty)-", out)
+    said = "Exit codes: 0 done, 2 unusable input, 3 failed runs, 4 disk full in a sweep, 130 stopped."
+    assert said in " ".join(out.split())
+
+
+def test_the_exit_codes_in_the_help_are_those_of_the_errors():
+    for found in pkgutil.walk_packages(latebloom.__path__, "latebloom."):
+        importlib.import_module(found.name)
+    codes, seen = {0, LatebloomError.code}, [LatebloomError]
+    while seen:
+        kind = seen.pop()
+        codes.add(kind.code)
+        seen += kind.__subclasses__()
+    assert codes == set(CODES)
+
+
+def test_the_commands_are_all_commands(command):
+    out = command("--help")[1]
+    assert set(re.findall(r"^│ ([a-z]+) ", out, re.MULTILINE)) == set(COMMANDS.split())
 
 
 def test_help_of_run_names_the_options_without_a_dot(command):

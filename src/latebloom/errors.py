@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+CODES = {0: "done", 2: "unusable input", 3: "failed runs", 4: "disk full in a sweep", 130: "stopped"}
+"""What the command line's exit codes say."""
+
 
 class LatebloomError(Exception):
     """Something the user typed, or a file held, cannot be used.
 
-    The message says what was expected, what was got and what to do; the command line prints it and exits with `code`.
+    The message says what was expected, what was got and what to do; the command line prints it and exits with `code`,
+    one of `CODES`.
     """
 
     code = 2

@@ -12,11 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from latebloom import __version__
+from latebloom.errors import CODES
 
 app = App(
     name="latebloom",
     version=__version__,
     help="A laboratory for grokking: train small networks on algorithmic tasks and watch them generalise late.",
+    # commands show it too
+    help_epilogue=f"Exit codes: {', '.join(f'{code} {said}' for code, said in CODES.items())}.",
     # else cyclopts adds --no-quiet, --empty-at and the like
     default_parameter=Parameter(negative=()),
 )

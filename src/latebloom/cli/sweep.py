@@ -55,7 +55,7 @@ def sweep(
     STUDY is a file such as study.toml: a base (a preset or a spec file), axes, seeds; docs/sweeps.md has all of it.
     Everything is checked before anything starts. Finished runs are skipped, so the same command goes on after Ctrl-C,
     a kill or a full disk; started several times at once, the processes share the work. Runs lie in runs/NAME/, NAME
-    the name of the study, and latebloom.open_study("runs/NAME") reads them all. Exit code 3 when runs have failed.
+    the name of the study, and latebloom.open_study("runs/NAME") reads them all.
     """
     if workers is not None and not 1 <= workers <= 4096:
         raise LatebloomError(f"--workers: expected a number from 1 to 4096, got {workers}")
