@@ -52,6 +52,29 @@ def test_run_then_ls_then_report_then_run_again(command, tmp_path):
     assert (report.parent / "manifest.json").read_bytes() == before
 
 
+def test_report_takes_several_and_one_that_fails_stops_no_other(command, tmp_path):
+    (tmp_path / "grid.toml").write_text(GRID.replace("seeds = 2", "seeds = 1"), "utf-8")
+    assert command("sweep", "grid.toml", "--workers", "1", "--quiet")[0] == 0
+    names = [make_run(tmp_path / "runs", name, 50, 300) for name in ("one", "two")]
+    pages = [tmp_path / "runs" / name / "report.html" for name in (*names, "grid")]
+    assert not any(page.exists() for page in pages)
+    code, out, err = command("report", "nothing", "one", "grid", "neither", "two")
+    assert code == 2
+    assert [Path(line) for line in out.splitlines()] == [
+        page.relative_to(tmp_path) for page in (pages[0], *pages[:0:-1])
+    ]
+    assert all("</html>" in page.read_text("utf-8") for page in pages)
+    assert [line.partition("There is no run ")[2].split(".")[0] for line in err.splitlines()] == [
+        "'nothing'",
+        "'neither'",
+    ]
+    code, _, err = command("report")
+    assert (code, err) == (
+        2,
+        "latebloom: expected the folder or the name of a run, got none; `latebloom ls` lists them\n",
+    )
+
+
 def test_ls_takes_a_folder_or_the_beginning_of_a_name(command, tmp_path):
     names = [make_run(tmp_path / "runs", name, 50, 300) for name in ("one", "two")]
     other = make_run(tmp_path / "other", "three", 50, 300)

@@ -24,6 +24,8 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 
+NO_RUN = "expected the folder or the name of a run, got none; `latebloom ls` lists them"
+
 RunsFolder = Annotated[Path, Parameter(help="the folder that runs are kept in")]
 AsJson = Annotated[bool, Parameter(name="--json", help="print one JSON document, for scripts")]
 Settings = Annotated[dict[str, str] | None, Parameter(parse=False)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from latebloom.cli.app import AsJson, RunsFolder, Settings, app, console, print_json, warn
+from latebloom.cli.app import NO_RUN, AsJson, RunsFolder, Settings, app, console, print_json, warn
 from latebloom.cli.interrupts import Interrupts
 from latebloom.errors import LatebloomError
 from latebloom.process import prepare_process
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from latebloom.forks import Asked, Forked, Ready
-
-
-NO_RUN = "expected the folder or the name of a run, got none; `latebloom ls` lists them"
 
 
 class FailedForksError(LatebloomError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.text import Text
 
-from latebloom.cli.app import AsJson, RunsFolder, Settings, app, console, print_json, show, table
+from latebloom.cli.app import NO_RUN, AsJson, RunsFolder, Settings, app, console, print_json, show, table
 from latebloom.errors import LatebloomError
 
 if TYPE_CHECKING:
@@ -46,17 +46,33 @@ def ls(
 
 
 @app.command
-def report(run: str, /, *, runs: RunsFolder = Path("runs")) -> None:
-    """Write the report of a run or of a study anew; RUN is a folder, or a name or the beginning of a run's."""
+def report(*run: str, runs: RunsFolder = Path("runs")) -> None:
+    """Write the reports of runs and studies anew, and print where they are.
+
+    RUN is a folder, or a name or the beginning of a run's; several may be given, and one that cannot be read stops no
+    other.
+    """
+    if not run:
+        raise LatebloomError(NO_RUN)
+    faults = []
+    for name in run:
+        try:
+            print(_reported(name, runs))
+        except LatebloomError as error:
+            faults.append(str(error))
+    if faults:
+        raise LatebloomError("\n".join(faults))
+
+
+def _reported(name: str, runs: Path) -> Path:
     from latebloom.store import open_run, open_study
     from latebloom.store.study_file import FILE
     from latebloom.views.report import write_report
     from latebloom.views.study_report import write_study_report
 
-    if any((place / FILE).is_file() for place in (Path(run), runs / run)):
-        print(write_study_report(open_study(run, runs)))
-    else:
-        print(write_report(open_run(run, runs)))
+    if any((place / FILE).is_file() for place in (Path(name), runs / name)):
+        return write_study_report(open_study(name, runs))
+    return write_report(open_run(name, runs))
 
 
 @app.command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latebloom.cli.app import AsJson, RunsFolder, app, console, print_json
+from latebloom.cli.app import NO_RUN, AsJson, RunsFolder, app, console, print_json
 from latebloom.errors import LatebloomError
 
 
@@ -22,7 +22,7 @@ def phases(*run: str, runs: RunsFolder = Path("runs"), as_json: AsJson = False) 
     from latebloom.views.phase_text import print_account
 
     if not run:
-        raise LatebloomError("expected the folder or the name of a run, got none; `latebloom ls` lists them")
+        raise LatebloomError(NO_RUN)
     told = [account(open_run(name, runs)) for name in run]
     if as_json:
         print_json([one.to_json() for one in told])
