@@ -8,9 +8,32 @@ import pytest
 
 from claims_at_will import part
 from latebloom.claims.judging import judge
-from latebloom.claims.statements import c4, d2, d3, d5, d6
+from latebloom.claims.statements import c4, d1, d2, d3, d5, d6
 
 SEEDS = range(5)
+
+# D1
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ({}, ("supported", "supported")),
+        ({0.01: 150}, ("refuted", "supported")),
+        ({0.001: None}, ("supported", "mixed")),
+        ({0.001: None, 0.1: None}, ("supported", "refuted")),
+    ],
+)
+def test_d1(step, expected):
+    rows = [
+        {"optim.weight_decay": decay, "seed": s, "grokked": step.get(decay, 2000 + s)}
+        for decay in (d1.STANDARD, *d1.OTHERS)
+        for s in SEEDS
+    ]
+    found = judge(d1.CLAIM, {d1.STUDY: part(rows, axes=["optim.weight_decay"])})
+    assert (found.observation.verdict, found.interpretation.verdict) == expected
+    assert d1.figures({d1.STUDY: part(rows, axes=["optim.weight_decay"])})
+
 
 # D2
 

@@ -101,8 +101,7 @@ class Claim:
         discussion: what is to be learnt, by the verdicts it was written for (`Judgement.verdicts`); numbers stand in it
             as `{name}`.
         doubt: what speaks against the rule, found after its results; the verdict stays the rule's.
-        open_because: of a claim without a run, what it would take; the other fields of a run are then empty.
-        budget: of a claim without a run, the minutes of one core that deciding it takes, roughly; 0 where not known.
+        budget: of a claim without results, the minutes of one core that deciding it takes, roughly.
     """
 
     id: str
@@ -110,16 +109,15 @@ class Claim:
     statement: str
     source: str
     published: str
-    departures: str = ""
-    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    departures: str
+    reads: Mapping[str, tuple[str, ...]]
+    rule: str
+    judge: Callable[[Results], Judgement]
+    figures: Callable[[Results], dict[str, Drawn]]
+    change: str
     forks: Mapping[str, str] = field(default_factory=dict)
     examines: Mapping[str, Examination] = field(default_factory=dict)
-    rule: str = ""
-    judge: Callable[[Results], Judgement] | None = None
-    figures: Callable[[Results], dict[str, Drawn]] | None = None
-    change: str = ""
     quick: Mapping[str, Mapping[str, Any]] | None = None
     discussion: Mapping[str, str] = field(default_factory=dict)
     doubt: str = ""
-    open_because: str = ""
     budget: int = 0

@@ -24,10 +24,8 @@ def judge(claim: Claim, results: Results) -> Judgement:
     """The claim's rule on results, with a note where there are few seeds.
 
     Raises:
-        LatebloomError: the claim has no rule, or the results lack what it reads.
+        LatebloomError: the results lack what the rule reads.
     """
-    if claim.judge is None:
-        raise LatebloomError(f"{claim.id} has no rule yet, so nothing can be judged: {claim.open_because}")
     try:
         found = claim.judge(results)
     except pl.exceptions.ColumnNotFoundError as error:
@@ -62,7 +60,7 @@ def stored_results(claim: Claim, folder: Path) -> Results:
 def has_results(claim: Claim, folder: Path) -> bool:
     """Whether results of all of the claim's studies are stored."""
     asked = [(name, "runs.parquet") for name in claim.reads] + [(name, EXAMINED) for name in claim.examines]
-    return bool(claim.reads) and all((folder / "studies" / name / file).is_file() for name, file in asked)
+    return all((folder / "studies" / name / file).is_file() for name, file in asked)
 
 
 def minutes(results: Results) -> float:

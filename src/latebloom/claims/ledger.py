@@ -21,17 +21,17 @@ from latebloom.claims.statements import (
     c2,
     c3,
     c4,
+    d1,
     d2,
     d3,
     d4,
     d5,
     d6,
 )
-from latebloom.claims.statements.not_run import NOT_RUN
 from latebloom.errors import LatebloomError
 
-DECIDED = (a1, a2, a3, a4, a5, a6, a7, b1, b2, b3, b4, b5, b6, c1, c2, c3, c4, d2, d3, d4, d5, d6)
-CLAIMS: tuple[Claim, ...] = tuple(sorted((*(module.CLAIM for module in DECIDED), *NOT_RUN), key=lambda claim: claim.id))
+MODULES = (a1, a2, a3, a4, a5, a6, a7, b1, b2, b3, b4, b5, b6, c1, c2, c3, c4, d1, d2, d3, d4, d5, d6)
+CLAIMS: tuple[Claim, ...] = tuple(sorted((module.CLAIM for module in MODULES), key=lambda claim: claim.id))
 
 
 def claim_of(name: str) -> Claim:

@@ -51,10 +51,8 @@ def repeat(
         quick: whether the small version is run.
 
     Raises:
-        LatebloomError: the claim cannot be run, or not in a small version.
+        LatebloomError: the claim has no small version, or a run or fork has failed.
     """
-    if not claim.reads:
-        raise LatebloomError(f"{claim.id} cannot be run yet: {claim.open_because}")
     if quick and claim.quick is None:
         raise LatebloomError(f"{claim.id} has no quick version: nothing small enough for seconds would decide it")
     place = folder / "quick" if quick else folder

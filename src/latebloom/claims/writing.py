@@ -67,7 +67,7 @@ def publish(claim: Claim, judgement: Judgement, results: Results, folder: Path) 
     """
     told = write_judgement(claim, judgement, results, folder)
     place = folder / claim.id
-    drawn = claim.figures(results) if claim.figures is not None else {}
+    drawn = claim.figures(results)
     for name, one in drawn.items():
         path = place / f"{name}.png"
         one.figure.save(path) if isinstance(one.figure, Figure) else save(one.figure, path)
@@ -148,7 +148,7 @@ def ledger_table(claims: Sequence[Claim], folder: Path, link: str) -> list[str]:
 
 def to_decide(claim: Claim) -> str:
     """The minutes that an open claim takes, as tables show them."""
-    return f"~{claim.budget}" if claim.budget else "–"
+    return f"~{claim.budget:,}" if claim.budget else "–"
 
 
 def _how(claims: Sequence[Claim]) -> str:
@@ -184,7 +184,7 @@ def _open(claims: Sequence[Claim], folder: Path) -> list[str]:
     left = [claim for claim in claims if read_judgement(claim, folder) is None]
     if not left:
         return []
-    return ["## Open", "", *(f"- **{c.id}** {c.statement} {c.open_because or _to_run(c)}" for c in left), ""]
+    return ["## Open", "", *(f"- **{c.id}** {c.statement} {_to_run(c)}" for c in left), ""]
 
 
 def _to_run(claim: Claim) -> str:

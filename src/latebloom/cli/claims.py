@@ -60,7 +60,7 @@ def show(claim: str | None = None, /, *, folder: Ledger = Path("claims"), as_jso
         if text:
             out.print(f"{head}: {text}\n", highlight=False)
     if found is None:
-        out.print(one.open_because or _not_run(one), highlight=False)
+        out.print(_not_run(one), highlight=False)
     else:
         _tell(out, found)
         _explain(out, one, found)

@@ -13,7 +13,7 @@ from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Pan
 from latebloom.claims.evidence import mean, middle, ratio, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import near, taken
-from latebloom.claims.statements.not_run import NANDA
+from latebloom.claims.statements.document_c import SOURCE
 
 STUDY = "mainline"
 RESTRICTED, EXCLUDED, NORM = "restricted_loss_all", "excluded_loss_all_frequencies", "weight_norm_sq"
@@ -115,7 +115,7 @@ CLAIM = Claim(
     title="training splits into memorisation, circuit formation and cleanup",
     statement="Training splits into memorisation, circuit formation and cleanup, which restricted and excluded loss "
     "show.",
-    source=NANDA,
+    source=SOURCE,
     published="One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 "
     "epochs; five seeds.",
     departures="The published initial weights and splits of seeds 0 to 4 (preset `nanda2023`), until 1500 steps "

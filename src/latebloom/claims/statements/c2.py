@@ -10,7 +10,7 @@ from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean, share
 from latebloom.claims.results import Results
-from latebloom.claims.statements.not_run import NANDA
+from latebloom.claims.statements.document_c import SOURCE
 
 STUDY, CONTROL = "mainline", "mainline-undecayed"
 LINES: Mapping[str, Mapping[str, tuple[str, float]]] = {
@@ -127,7 +127,7 @@ CLAIM = Claim(
     id="C2",
     title="the network computes by Fourier multiplication",
     statement="The trained network uses the Fourier multiplication algorithm: four lines of evidence.",
-    source=NANDA,
+    source=SOURCE,
     published="One-layer transformer on addition mod 113, 30 % of the pairs, full-batch AdamW with λ = 1, 40 000 "
     "epochs. Periodic embeddings and activations; weights that map cos and sin of w(a + b) to logits (W_L holds all "
     "but 0.55 % in ten directions); neurons (84.6 %) and logits (95 % of variance) fitted by few trigonometric "

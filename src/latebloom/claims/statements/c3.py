@@ -12,7 +12,7 @@ from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean, middle, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import happened, steps_by_seed
-from latebloom.claims.statements.not_run import NANDA
+from latebloom.claims.statements.document_c import SOURCE
 
 STUDY = "regularisers"
 MOST = 0.8
@@ -98,7 +98,7 @@ CLAIM = Claim(
     title="less weight decay, slower grokking; none without a regulariser",
     statement="Less weight decay makes grokking slower, more makes it faster; without weight decay or some other "
     "regularisation it does not occur.",
-    source=NANDA + ", section 5.3 and appendix D.1",
+    source=SOURCE + ", section 5.3 and appendix D.1",
     published="One-layer transformer on addition mod 113, 30 % of the pairs, AdamW: λ = 0.1, 0.3, 1, 3 and none; "
     "dropout 0.2 and 0.5 grok, ℓ1 does not.",
     departures="A network that groks in seconds, so that five seeds fit: addition mod 59, 45 % of the pairs, summed "

@@ -10,8 +10,8 @@ from latebloom.claims.evidence import Number, middle, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements import c1, c3
 from latebloom.claims.statements.document_a import STUDY as CLEANUP
+from latebloom.claims.statements.document_c import MAINLINE, SOURCE
 from latebloom.claims.statements.document_d import LATE, LOOKED, late_of
-from latebloom.claims.statements.not_run import MAINLINE, NANDA
 
 STUDY, WIDTHS = "primes-and-fractions", "widths"
 MOST, FEW = 0.8, 0.2
@@ -92,7 +92,7 @@ CLAIM = Claim(
     title="grokking occurs in other architectures, primes and fractions, and not with much data",
     statement="Grokking occurs for other architectures, primes and data fractions, and does not where much data is "
     "given.",
-    source=NANDA,
+    source=SOURCE,
     published=MAINLINE + " P = 53, 109, 401; two layers; fractions from 0.1 to 0.95: 10 and 20 % do not generalise "
     "within 40 000 epochs, 60 % and more at once.",
     departures="Four networks of other claims (C1, A1, B3, C3; what B3's do was known) and a small MLP (summed "
