@@ -43,7 +43,9 @@ def measures_page() -> str:
         "",
     ]
     for measure in MEASURES:
-        how_often = "every log row" if measure.stride == 1 else f"one log row in {measure.stride}"
+        how_often = "every log row"
+        if measure.stride > 1:
+            how_often = f"one log row in {measure.stride} (in a short run more often, so that there are some 20)"
         about_it = (measure.compute.__globals__["__doc__"] or "").strip()
         cost = f"In the set `{measure.level}`, at {how_often}; costs {measure.cost:g} training steps of `nanda2023`."
         lines += [f"## {measure.name}", "", about_it, "", cost, ""]

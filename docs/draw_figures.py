@@ -70,7 +70,17 @@ figure.save("progress.svg", "dark")
 
 A figure is plain data (`latebloom.figures.Figure`: panels, axes with units, lines, heat maps, phases, events): both
 renderers draw the same numbers. Phases are shaded and named; an event is a mark with its interval as a bar. What a run
-cannot give is said in one line, with the command that changes it. Curves with few points show each of them.
+cannot give is said in one line, with the command that changes it. Curves with few points show each of them; a measure
+that was taken fewer than four times is points without a line.
+
+Costly measures (curvature, kernel, learning coefficient, circuit size) are taken at one log row in 50 to 5000, in a
+short run so that there are some 20 takings. `--log.strides` sets how many log rows apart single measures are taken, as
+a table in a spec or on the command line; the denser curves below are of
+
+```
+latebloom run quick --log.measures default,alignment,alignment-update,circuit-size,spectrum,spectrum-density \\
+  --log.strides '{alignment = 3, alignment-update = 3, circuit-size = 3, spectrum = 6, spectrum-density = 15}'
+```
 
 The pictures below are of `quick` (a + b mod 59, 2800 steps), one of `s5`, and of stored studies; `make figures` draws
 them anew.

@@ -124,6 +124,26 @@ def test_json_is_one_document(command):
     assert [row["state"] for row in json.loads(out)] == ["done"]
 
 
+def test_a_run_that_takes_longer_to_measure_than_to_train_says_so_first(command):
+    code, out, _ = command("run", *SMALL, "--measures", "spectrum")
+    assert code == 0
+    first = out.splitlines()[0]
+    assert re.fullmatch(
+        r"measuring takes some \d+ times as long as training \(spectrum [\d.]+, fit [\d.]+\): "
+        r"fewer --measures take less, and so do wider strides, --log.strides '\{spectrum = \d+\}'",
+        first,
+    ), first
+    said = re.search(r"--log.strides '(.+)'", first)[1]
+    assert "measuring takes" not in command("run", *SMALL, "--measures", "light")[1]
+    fewer = command("run", *SMALL, "--measures", "spectrum", "--log.strides", said)[1].splitlines()[0]
+    assert int(re.search(r"some (\d+) times", fewer)[1]) < int(re.search(r"some (\d+) times", first)[1])
+
+
+def test_what_does_not_apply_to_a_task_is_not_counted_as_dear(command):
+    out = command("run", "digits", "--steps", "20", "--measures", "kernel,spectrum", "--task.samples", "100")[1]
+    assert "measuring takes" not in out
+
+
 def test_quiet_says_nothing(command):
     assert command("run", *SMALL, "--quiet") == (0, "", "")
 

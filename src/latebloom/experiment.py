@@ -20,19 +20,16 @@ from latebloom.axes import Grads, Params
 from latebloom.errors import LatebloomError
 from latebloom.process import default_threads
 from latebloom.provenance import provenance
-from latebloom.spec import RunSpec, source_file, write
+from latebloom.spec import RunSpec, checkpoint_due, log_due, log_gap, source_file, write
 from latebloom.store import Layout, Origin, Run, RunWriter, StoreError, open_run, read_origin, write_origin
 from latebloom.training import (
     Setup,
     TrainState,
     batch_of,
     check,
-    checkpoint_due,
     constrained,
     decayed_update,
     hyper_at,
-    log_due,
-    log_gap,
     multiply_adds,
     train,
 )
@@ -168,7 +165,7 @@ class Session:
         self.setup, self.spec, self.writer = setup, setup.spec, writer
         self.watch, self.interrupted, self.tell = watch, interrupted, tell
         self.subject = subject_of(setup)
-        self.measures = measures.chosen(self.spec.log.measures)
+        self.measures, self.strides = measures.chosen(self.spec.log.measures), self.spec.strides
         self.timeline, self.digest = Timeline(), hashlib.sha256()
         self.row: dict[str, float] = {}
         self.seconds = {"measure_s": 0.0, "store_s": 0.0}
@@ -267,7 +264,7 @@ class Session:
         probe = measures.Probe(self.subject, state.params, last_update(self.setup, state))
         gap = log_gap(state.step, self.spec.log.every)
         last = state.step == self.spec.steps
-        due = self.measures if last else measures.due(self.measures, state.step, gap, self.spec.log.strides)
+        due = self.measures if last else measures.due(self.measures, state.step, gap, self.strides)
         sound = state.finite() and bool(torch.isfinite(probe.logits).all())
         # what is no number cannot be taken apart: only how well it answers is recorded
         values = measures.take(probe, due if sound else measures.chosen("none"))

@@ -76,6 +76,22 @@ def subjects(tiny, bare, tmp_path_factory):
     return {"run": tiny, "runs": (Forked(tiny.folder), tiny), "study": study}
 
 
+class Twice(Measured):
+    """The slow measures at the first and the last row alone."""
+
+    @property
+    def scalars(self) -> pl.DataFrame:
+        there = super().scalars
+        ends = pl.int_range(there.height).is_in([0, there.height - 1])
+        return there.with_columns(pl.when(ends).then(pl.lit(float(i))).alias(name) for i, name in enumerate(SLOW))
+
+
+@pytest.fixture(scope="session")
+def twice(tiny):
+    """The tiny run, as one whose slow measures were taken at its ends alone."""
+    return Twice(tiny.folder)
+
+
 class Forked(Measured):
     """A run that says it is a fork."""
 

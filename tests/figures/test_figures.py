@@ -17,8 +17,11 @@ from latebloom.analysis.circuits.stored import read_circuit
 from latebloom.analysis.inside import Inside
 from latebloom.analysis.outcomes import outcomes
 from latebloom.errors import LatebloomError
+from latebloom.figures.interactive import plotly_json
+from latebloom.figures.reading import curve
 from latebloom.figures.registry import kind, kinds
 from latebloom.figures.spec import Bars, Heat, Line, Text, Tile
+from latebloom.figures.still import draw
 from latebloom.measures.cyclic import CyclicLogits
 from latebloom.measures.fourier import embedding_rows
 from latebloom.measures.keys import key_frequencies
@@ -413,3 +416,19 @@ def test_the_documentation_shows_every_figure():
             picture = docs / "images" / "figures" / f"{name}-{theme}.png"
             assert f"](images/figures/{picture.name})" in page
             assert 1000 < picture.stat().st_size <= 60 * 1024, picture
+
+
+def test_a_measure_that_was_taken_twice_is_points_without_a_line_between(twice):
+    figure = latebloom.figures.curvature(twice)
+    points = part(figure, "Eigenvalues", "greatest eigenvalue")
+    assert (points.x.tolist(), points.joined, points.marker) == ([0, 60], False, "dot")
+    assert "fewer than 4 times" in figure.note
+    loss = part(latebloom.figures.curves(twice), "Loss", "test")
+    assert loss.joined
+    assert "fewer than 4 times" not in latebloom.figures.curves(twice).note
+    drawn = [line for line in draw(figure).axes[0].lines if line.get_xdata().tolist() == [0, 60]]
+    assert [(line.get_linestyle(), line.get_marker()) for line in drawn] == 4 * [("None", ".")]
+    modes = {trace["mode"] for trace in plotly_json(figure)["data"]}
+    assert modes == {"markers"}
+    four = curve(np.arange(4.0), np.arange(4.0), "", "ink")
+    assert (four.joined, four.marker) == (True, "dot")

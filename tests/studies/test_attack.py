@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from latebloom.spec import log_due
 from latebloom.store import Index, open_run, open_study
 from latebloom.studies.expand import plan_of
-from latebloom.training import log_due
 
 SMALL = """
 question = "Does anything get lost?"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from latebloom.errors import LatebloomError
+from latebloom.spec import log_due
 from latebloom.store import open_study
 from latebloom.studies.cluster import RayCluster
 from latebloom.studies.expand import Plan, plan_of
 from latebloom.studies.sweep import Standing, run_sweep
-from latebloom.training import log_due
 
 STUDY = """
 base = "quick"

@@ -8,15 +8,17 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from latebloom.experiment import run_experiment
-from latebloom.spec import RunSpec
+from latebloom.measures import chosen
+from latebloom.spec import RunSpec, log_due
 from latebloom.studies import estimate as module
 from latebloom.studies.estimate import PROCESS, STARTING, Estimate, _Cost, _of_run, estimate
 from latebloom.studies.expand import expand
 from latebloom.studies.study import study_from
-from latebloom.training import Setup, log_due, multiply_adds
+from latebloom.training import Setup, multiply_adds
 
 TEXT = """
 base = "quick"
@@ -52,6 +54,16 @@ def test_time_adds_up_over_steps_rows_and_runs(monkeypatch):
     told = estimate(found)
     assert (told.runs, told.shapes, told.tried) == (3, 1, 1)
     assert told.seconds == pytest.approx(3 * seconds)
+
+
+def test_a_costly_measure_counts_as_often_as_a_run_takes_it(tmp_path):
+    spec = specs(TEXT.replace('"light"', '"ranks"'))[0]
+    cost = _Cost(step=0.0, measures={"ranks": 1.0}, multiply_adds=1, checkpoint=0, row=0)
+    run = run_experiment(spec, tmp_path, "g", threads=1)
+    name = next(record.name for measure in chosen("ranks") if measure.name == "ranks" for record in measure.records)
+    taken = int(np.isfinite(run.arrays[name].values).any(axis=1).sum())
+    assert taken >= 20
+    assert _of_run(spec, cost)[0] == pytest.approx(STARTING + taken)
 
 
 def test_shapes_that_are_not_tried_are_scaled_by_their_multiply_adds(monkeypatch):

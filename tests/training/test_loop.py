@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from latebloom.errors import LatebloomError
 from latebloom.optim import AdamW
 from latebloom.spec import override, presets, read, resolve
-from latebloom.training import Setup, batch_of, gradients, log_due, update
+from latebloom.training import Setup, batch_of, gradients, update
 from latebloom.training.batches import batch_at, batches_per_epoch
-from latebloom.training.cadence import checkpoint_due
 from latebloom.training.losses import cross_entropy
 from latebloom.training.schedules import hyper_at
 from latebloom.training.splits import SPLIT_SCHEMES, split
@@ -154,17 +153,6 @@ def test_whole_blocks_of_cosets_are_trained_on_or_held_out():
     assert (len(trained), len(tested)) == (4, 5)
     assert not trained & tested
     assert len(made.train_index) == made.spec.split.train_size(made.task) == 16
-
-
-@pytest.mark.parametrize("every", [1, 3, 10, 25, 200])
-def test_log_is_dense_early_and_never_sparser_than_asked(every):
-    steps = [step for step in range(5000) if log_due(step, every)]
-    gaps = np.diff(steps)
-    assert steps[0] == 0
-    assert gaps.max() == every
-    assert all(gap <= max(1, step / 10) for gap, step in zip(gaps, steps, strict=False))
-    assert checkpoint_due(0, every)
-    assert not checkpoint_due(every + 1, every) or every == 1
 
 
 def test_a_device_that_is_not_there():

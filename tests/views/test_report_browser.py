@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from latebloom.views import write_report
@@ -222,3 +223,15 @@ def test_cells_of_a_map_meet_and_short_axes_have_ticks(
     ticks = page.locator("#loss .plot text.tick[text-anchor=end]").all_text_contents()
     assert len(ticks) >= 3
     assert [float(tick) for tick in ticks] == sorted(map(float, ticks))
+
+
+def test_a_measure_that_was_taken_twice_is_dots_without_a_line(
+    read: Callable[..., Reader], make_run: Callable[..., Any]
+) -> None:
+    there = make_run().scalars
+    ends = pl.int_range(there.height).is_in([0, there.height - 1])
+    page = read(make_run(scalars=there.with_columns(pl.when(ends).then(2.0).alias("hessian_max")))).page
+    drawn = page.get_attribute("#sharpness .plot path.line", "d")
+    assert (drawn.count("M"), drawn.count("L")) == (2, 0)
+    assert page.locator("#sharpness .plot circle").count() >= 2
+    assert page.locator("#loss .plot path.line").first.get_attribute("d").count("L") > 100

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from latebloom.measures import Measure
 
 
+SHORT_RUNS = (
+    "A run too short for that takes each of its measures some 20 times all the same: of `quick`, with 231 log rows, "
+    "about one row in 10.\nHow many log rows apart single measures are taken is a setting: "
+    "--log.strides '{spectrum = 5, kernel = 20}'."
+)
+
+
 @app.command
 def ls(
     place: Annotated[str, Parameter(help="another folder, or the beginning of a name: `ls quick` [default: all]")] = "",
@@ -159,12 +166,14 @@ def measures(word: str = "", /, *, as_json: AsJson = False) -> None:
             about = (measure.compute.__globals__["__doc__"] or "").strip().partition("\n")[0]
             listed.add_row(measure.name, measure.level, _how_often(measure), str(len(measure.records)), about)
         out.print(listed)
+        out.print(f"\n{SHORT_RUNS}")
         return
     shown = None
     for measure, record in found:
         if measure is not shown:
             cost = f"{measure.cost:g} training steps of nanda2023"
-            head = f"  in the set {measure.level}, taken at {_how_often(measure)}; each time costs about {cost}"
+            often = _how_often(measure) + (" (more in a short run)" if measure.stride > 1 else "")
+            head = f"  in the set {measure.level}, taken at {often}; each time costs about {cost}"
             out.print(Text.assemble("" if shown is None else "\n", (measure.name, "bold reverse"), head))
             shown = measure
         axes = f" over {', '.join(record.axes)}" if record.axes else ""

@@ -45,11 +45,14 @@ def run(
         raise LatebloomError(f"--threads: expected a number from 1 to 1024, got {threads}")
     prepare_process()
     from latebloom.experiment import run_experiment
+    from latebloom.store import Layout
     from latebloom.views.terminal import RunDisplay, say_outcome
 
     changes = dict(settings or {}) | ({"device": device.split(":")[0]} if device else {})
     group, spec = _asked_for(preset, runs, changes)
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, emoji=False)
+    if not Layout(runs / group / spec.run_id).manifest.is_file() and (told := _dear(spec, device)):
+        console.print(told, style="yellow")
     title = f"{spec.build_task().title} · {spec.model['name']} · {spec.run_id}"
     with Interrupts() as interrupts, RunDisplay(console, title, spec.steps) as display:
         done = run_experiment(
@@ -82,6 +85,32 @@ def _asked_for(preset: str, runs: Path, changes: dict[str, str]) -> tuple[str, R
     if spec.run_id != folder.name:
         raise LatebloomError(f"{preset} is of another version of latebloom, or was renamed: start it anew")
     return folder.parent.relative_to(root).as_posix(), spec
+
+
+def _dear(spec: RunSpec, device: str | None) -> str:
+    """What is said before a run whose costly measures make its measuring longer than its training."""
+    from latebloom.measures import chosen
+    from latebloom.spec import takings
+
+    strides, log, asked = spec.strides, spec.log, chosen(spec.log.measures)
+    # in training steps, as the measures state it
+    worth = {m.name: m.cost * takings(spec.steps, log.every, strides[m.name]) for m in asked}
+    if sum(worth.values()) <= spec.steps or all(m.level != "all" for m in asked):
+        return ""
+    from latebloom.experiment import prepared, subject_of
+    from latebloom.measures import missing
+
+    absent = missing(subject_of(prepared(spec, device)), asked)
+    times = {name: steps / spec.steps for name, steps in worth.items() if name not in absent}
+    if (whole := sum(times.values())) <= 1:
+        return ""
+    dearest = sorted(times, key=lambda name: -times[name])[:3]
+    shares = ", ".join(f"{name} {times[name]:.1f}" for name in dearest)
+    return (
+        f"measuring takes some {whole:.0f} times as long as training ({shares}): "
+        f"fewer --measures take less, and so do wider strides, --log.strides '{{{dearest[0]} = "
+        f"{5 * strides[dearest[0]]}}}'"
+    )
 
 
 def _report_of(run: Run) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.analysis.circuits.rebuild import probe_of
 from latebloom.errors import LatebloomError
-from latebloom.figures.spec import STEPS, Axis, Feet, Figure, Mark, Panel, Scale, Span
+from latebloom.figures.spec import STEPS, Axis, Feet, Figure, Line, Mark, Panel, Scale, Span
 from latebloom.measures import MEASURES, RECORDS
 from latebloom.measures.cyclic import missing_cyclic
 from latebloom.views.changes import changes
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 1500
 """Of one curve: more than its pixels; each stretch's least and greatest values stay."""
+FEW = 60
+"""Takings below which each is shown as a dot."""
+JOINED = 4
+"""Takings that a line is drawn through: one through fewer would show a course that nobody measured."""
 
+APART = f"Points that no line joins: measures that were taken fewer than {JOINED} times."
 
 CHANGED = "Bars at the foot: between these steps the key parts changed, and curves that are taken of them may jump."
 
@@ -201,9 +206,17 @@ def over_steps(
     """
     log.asked(name, *(measure for measure, *_ in asked))
     kept = tuple(panel for panel in panels if panel is not None)
-    feet = any(isinstance(part, Feet) for panel in kept for part in panel.parts)
-    told = " ".join(part for part in (note, CHANGED if feet else "", two_kinds(log.events)) if part)
+    parts = [part for panel in kept for part in panel.parts]
+    feet = CHANGED if any(isinstance(part, Feet) for part in parts) else ""
+    apart = APART if any(isinstance(part, Line) and len(part.x) < JOINED for part in parts) else ""
+    told = " ".join(part for part in (note, apart, feet, two_kinds(log.events)) if part)
     return Figure(name, f"{title} · {log.title}", kept, told, columns, log.spans, log.marks)
+
+
+def curve(steps: np.ndarray, values: np.ndarray, label: str, ink: str | float) -> Line:
+    """A line over training; a dot at each taking where there are few, and nothing between them where very few."""
+    few = len(steps) < FEW
+    return Line(steps, values, label, ink, marker="dot" if few else "", joined=len(steps) >= JOINED)
 
 
 def steps_axis(scale: Scale = "linear") -> Axis:

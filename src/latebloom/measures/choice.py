@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 import torch
 import xarray
@@ -42,14 +41,16 @@ def chosen(choice: str) -> tuple[Measure, ...]:
     return tuple(measure for measure in MEASURES if measure.name in names)
 
 
-def due(
-    measures: Sequence[Measure], step: int, gap: int, strides: Mapping[str, int] = MappingProxyType({})
-) -> tuple[Measure, ...]:
-    """Those that are taken at the log row of `step`, where log rows are `gap` steps apart: every `stride`-th row.
+def due(measures: Sequence[Measure], step: int, gap: int, strides: Mapping[str, int]) -> tuple[Measure, ...]:
+    """Those that are taken at the log row of `step`, where log rows are `gap` steps apart.
 
-    `strides` takes the place of what a measure's cost asks for, by the measure's name.
+    Args:
+        measures: all that are chosen.
+        step: of the row.
+        gap: steps from this row to the next.
+        strides: log rows from one taking to the next, by the measure's name.
     """
-    return tuple(m for m in measures if m.name == ALWAYS or step % (gap * strides.get(m.name, m.stride)) == 0)
+    return tuple(m for m in measures if m.name == ALWAYS or step % (gap * strides[m.name]) == 0)
 
 
 def check_strides(strides: Mapping[str, int]) -> None:

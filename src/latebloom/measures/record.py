@@ -80,7 +80,10 @@ class Measure:
 
     @property
     def stride(self) -> int:
-        """It is taken at every so many log rows: 1, 2, 5, 10, 20, … adding at most a fifth of a step to a row."""
+        """It is taken at every so many log rows: 1, 2, 5, 10, 20, … adding at most a fifth of a step to a row.
+
+        In a run too short for some 20 takings it is taken more often (`RunSpec.strides`).
+        """
         power = 1
         while True:
             for number in (power, 2 * power, 5 * power):

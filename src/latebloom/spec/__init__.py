@@ -1,5 +1,6 @@
 """Everything that decides a run's result: tables and presets, validated, frozen, hashed."""
 
+from latebloom.spec.cadence import checkpoint_due, log_due, log_gap, takings
 from latebloom.spec.example_list import packed
 from latebloom.spec.faults import Fault, SpecError, suggestion
 from latebloom.spec.files import (
@@ -29,11 +30,14 @@ __all__ = [
     "SpecError",
     "about",
     "canonical",
+    "checkpoint_due",
     "construct",
     "describe",
     "described",
     "find_function",
     "json_schema",
+    "log_due",
+    "log_gap",
     "override",
     "packed",
     "presets",
@@ -44,6 +48,7 @@ __all__ = [
     "source_digest",
     "source_file",
     "suggestion",
+    "takings",
     "value_of",
     "write",
 ]

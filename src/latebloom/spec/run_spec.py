@@ -12,6 +12,7 @@ from latebloom.errors import LatebloomError
 from latebloom.measures import check_strides, chosen
 from latebloom.models import INIT_SCHEMES, Model
 from latebloom.optim import GradientRule, Optimiser
+from latebloom.spec.cadence import stride_within
 from latebloom.spec.example_list import unpacked
 from latebloom.spec.faults import Fault, SpecError, suggestion
 from latebloom.spec.named import construct, sizes_from
@@ -226,7 +227,8 @@ class Log(Part):
     measures: Annotated[str, AfterValidator(_measures)] = "default"
     """Which measures: none (how well the network answers, no more), light, default, all, or names with commas."""
     strides: Annotated[dict[str, Annotated[int, Field(ge=1)]], AfterValidator(_strides)] = Field(default_factory=dict)
-    """Log rows from one taking of a measure to the next, instead of what its cost asks for: {alignment = 4}."""
+    """Log rows from one taking of a measure to the next: {alignment = 4}. Of others its cost decides, in a short run so
+    that it is taken some 20 times all the same."""
 
 
 class Checkpoints(Part):
@@ -336,6 +338,15 @@ class RunSpec(Part):
     def first_step(self) -> int:
         """The updates that lie behind its beginning: none, or those of a fork's parent."""
         return 0 if self.fork is None else self.fork.step
+
+    @property
+    def strides(self) -> dict[str, int]:
+        """Log rows from one taking of each chosen measure to the next.
+
+        As `log.strides` has it; else as its cost asks for, or less in a run that would not take it some 20 times.
+        """
+        asked = {m.name: stride_within(self.steps, self.log.every, m.stride) for m in chosen(self.log.measures)}
+        return asked | self.log.strides
 
     def name_of(self, kind: str) -> str:
         """The name of the task, model, optim, gradient or loss."""

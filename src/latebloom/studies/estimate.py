@@ -12,8 +12,8 @@ import xarray
 
 from latebloom import measures
 from latebloom.experiment import last_update, subject_of
-from latebloom.spec import RunSpec
-from latebloom.training import Setup, TrainState, log_due, log_gap, multiply_adds, shape_of, update
+from latebloom.spec import RunSpec, log_due, log_gap
+from latebloom.training import Setup, TrainState, multiply_adds, shape_of, update
 
 TRY_SECONDS = 1.0
 """Seconds of steps that are timed for one shape."""
@@ -157,12 +157,13 @@ def _scaled(spec: RunSpec, timed: dict[str, _Cost]) -> _Cost:
 
 def _of_run(spec: RunSpec, cost: _Cost) -> tuple[float, int]:
     """Seconds and bytes of a whole run."""
-    chosen = measures.chosen(spec.log.measures)
+    chosen, strides = measures.chosen(spec.log.measures), spec.strides
     seconds = STARTING + spec.steps * cost.step
     rows = 0.0
     for step in range(spec.steps + 1):
         if log_due(step, spec.log.every) or step == spec.steps:
-            due = measures.due(chosen, step, log_gap(step, spec.log.every), spec.log.strides)
+            last = step == spec.steps
+            due = chosen if last else measures.due(chosen, step, log_gap(step, spec.log.every), strides)
             seconds += sum(cost.measures.get(measure.name, 0.0) for measure in due)
             rows += len(due) / len(chosen)
     checkpoints = spec.steps // spec.checkpoints.every + 1 + bool(spec.steps % spec.checkpoints.every)

@@ -1,6 +1,5 @@
 """From a spec to states: the set-up, the loop, and what decides each update."""
 
-from latebloom.training.cadence import checkpoint_due, log_due, log_gap
 from latebloom.training.check import check
 from latebloom.training.constraints import constrained, decayed_update
 from latebloom.training.cost import multiply_adds
@@ -18,13 +17,10 @@ __all__ = [
     "TrainState",
     "batch_of",
     "check",
-    "checkpoint_due",
     "constrained",
     "decayed_update",
     "gradients",
     "hyper_at",
-    "log_due",
-    "log_gap",
     "multiply_adds",
     "obstacle",
     "shape_of",

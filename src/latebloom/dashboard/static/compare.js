@@ -3,7 +3,7 @@
 import { ask, path, query, setQuery } from "./ask.js";
 import { count, value } from "./format.js";
 import { evenScale, powerScale, shareScale } from "./scales.js";
-import { html, svg, through } from "./svg.js";
+import { html, joined, svg, through } from "./svg.js";
 import { themeButton } from "./theme.js";
 
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#7b61a8"];
@@ -154,7 +154,9 @@ function drawOne(host, measure, at, base) {
   }
   if (align) root.append(svg("line", { x1: across.at(0), x2: across.at(0), y1: TOP, y2: height - BOTTOM, class: "event-line" }));
   for (const { run, i, points } of runs) {
-    const d = through(points.map(([x, v]) => (drawable(v) ? [across.at(x), scale.at(v)] : null)));
+    const places = points.map(([x, v]) => (drawable(v) ? [across.at(x), scale.at(v)] : null));
+    const d = through(places);
+    for (const [cx, cy] of joined(places) ? [] : places.filter(Boolean)) root.append(svg("circle", { cx, cy, r: 3, fill: look(i).stroke }));
     root.append(svg("path", { class: "run-line", d, stroke: look(i).stroke, "stroke-dasharray": look(i).dash }, svg("title", {}, run.folder)));
   }
 }

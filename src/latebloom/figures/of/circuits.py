@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latebloom.analysis.circuits.stored import read_circuit
-from latebloom.figures.reading import Log, NoFigureError, steps_axis
+from latebloom.figures.reading import Log, NoFigureError, curve, steps_axis
 from latebloom.figures.registry import figure
 from latebloom.figures.spec import Axis, Figure, Line, Panel, Scale
 from latebloom.store import StoreError
@@ -87,7 +87,7 @@ def progress_final(run: Run, *, scale: Scale = "linear") -> Figure:
         rows = [
             (np.array([_number(v) for v in table[name]]), label, ink) for name, label, ink in named if name in table
         ]
-        return tuple(Line(steps, values, label if len(named) > 1 else "", ink) for values, label, ink in rows)
+        return tuple(curve(steps, values, label if len(named) > 1 else "", ink) for values, label, ink in rows)
 
     losses = (("test_loss", "test", "test"), ("train_loss", "train", "train"))
     nats = Axis("loss", "nats", "log")

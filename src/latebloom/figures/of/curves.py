@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latebloom.analysis.distributions import part_of
-from latebloom.figures.reading import Log, over_steps, steps_axis, unit_of
+from latebloom.figures.reading import Log, curve, over_steps, steps_axis, unit_of
 from latebloom.figures.registry import figure
-from latebloom.figures.spec import Axis, Feet, Figure, Line, Panel, Scale
+from latebloom.figures.spec import Axis, Feet, Figure, Panel, Scale
 
 if TYPE_CHECKING:
     from latebloom.store import Run
@@ -25,7 +25,6 @@ ACCURACIES: tuple[Named, ...] = (
     ("train_accuracy", "train", "train"),
 )
 LOSS = Axis("loss", "nats", "log")
-FEW = 60
 INKS = ("three", "one", "two", "four", "five")
 
 
@@ -175,7 +174,7 @@ def norm(run: Run, *, scale: Scale = "linear") -> Figure:
         found = log.array("weight_norm_sq_by_tensor")
         steps, sums = found["step"].values.astype(float), _by_part(found.values, found["tensor"].values.tolist())
         inks = dict(zip(sums, INKS, strict=False))
-        lines = tuple(Line(steps, values, part, inks.get(part, "extra")) for part, values in sums.items())
+        lines = tuple(curve(steps, values, part, inks.get(part, "extra")) for part, values in sums.items())
         parts = Panel("By part of the network", steps_axis(scale), Axis("Σw²"), lines)
     return over_steps("norm", "Sum of squared weights", log, (whole, parts), NORM)
 
@@ -278,11 +277,6 @@ def panel(
     there = [named for named in curves if log.has(named[0])]
     parts = [curve(*log.curve(name), label if len(curves) > 1 else "", ink) for name, label, ink in there]
     return Panel(title, steps_axis(scale), y, (*parts, *feet), wide=wide) if parts else None
-
-
-def curve(steps: np.ndarray, values: np.ndarray, label: str, ink: str | float) -> Line:
-    """A line over training; a dot at each step where they are so few that the line between them says nothing."""
-    return Line(steps, values, label, ink, marker="dot" if len(steps) < FEW else "")
 
 
 def layered(log: Log, title: str, y: Axis, name: str, scale: Scale, word: Callable[[Any], str] = str) -> Panel | None:

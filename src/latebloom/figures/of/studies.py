@@ -15,7 +15,7 @@ from latebloom.analysis.forked import twin_of
 from latebloom.analysis.outcomes import axes_of, axis_named, outcomes
 from latebloom.analysis.statistics import Times, by_axis, times_of
 from latebloom.figures.endings import map_of, scaling_of, survival_of
-from latebloom.figures.reading import Log, NoFigureError, steps_axis, unit_of
+from latebloom.figures.reading import Log, NoFigureError, curve, steps_axis, unit_of
 from latebloom.figures.registry import figure
 from latebloom.figures.spec import Axis, Figure, Line, Mark, Panel, Scale
 from latebloom.measures import RECORDS
@@ -46,7 +46,7 @@ def compare(*runs: Run, measure: str = "", scale: Scale = "linear") -> Figure:
         for i, log in there:
             ink = i / max(len(logs) - 1, 1)
             steps, values = log.curve(name)
-            parts.append(Line(steps, values, labels[i], ink))
+            parts.append(curve(steps, values, labels[i], ink))
             parts += _grokked(log, steps, values, ink)
         unit = unit_of(name)
         y = Axis(title_of(name), unit, "log" if name.endswith("_loss") else "linear", RANGES.get(unit))

@@ -16,8 +16,14 @@ export function html(name, className = "", ...children) {
   return element;
 }
 
-// A path through points; a missing one lifts the pen.
+// Points that a line is drawn through: one through fewer would show a course that nobody measured.
+const JOINED = 4;
+
+export const joined = (points) => points.filter(Boolean).length >= JOINED;
+
+// A path through points; a missing one lifts the pen, and so does each of too few.
 export function through(points) {
+  if (!joined(points)) return points.filter(Boolean).map(([x, y]) => `M${x.toFixed(1)} ${y.toFixed(1)}h0.01`).join("");
   let path = "";
   let down = false;
   for (const point of points) {
