@@ -40,7 +40,7 @@ def show(claim: str | None = None, /, *, folder: Ledger = Path("claims"), as_jso
         if as_json:
             print_json({one.id: {"title": one.title, "judgement": told[one.id]} for one in CLAIMS})
         else:
-            _list(CLAIMS, told)
+            _list(CLAIMS, told, folder.is_dir())
             if not folder.is_dir():
                 console().print(
                     f"No results in {folder}: the published ones are in the folder claims of latebloom's repository "
@@ -207,14 +207,16 @@ def _explain(out: Console, one: Claim, told: dict[str, Any]) -> None:
             out.print(f"\n{head}: {text.format_map(numbers)}", highlight=False)
 
 
-def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None]) -> None:
+def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None], here: bool) -> None:
     from latebloom.claims.writing import to_decide
 
     listed = table("claim", "statement", "verdict", "observation", "interpretation", "seeds", "minutes")
     for one in ledger:
         found = told[one.id]
         if found is None:
-            listed.add_row(one.id, one.title, "open", "–", "–", "–", to_decide(one))
+            # what has no rule yet is open wherever it is looked at
+            verdict = "open" if here or one.open_because else "not here"
+            listed.add_row(one.id, one.title, verdict, "–", "–", "–", to_decide(one))
             continue
         parts = ["–" if found[part] is None else found[part]["verdict"] for part in ("observation", "interpretation")]
         listed.add_row(one.id, one.title, found["verdict"], *parts, f"{found['seeds']}", f"{found['minutes']:.0f}")
