@@ -100,6 +100,17 @@ def test_ls_takes_a_folder_or_the_beginning_of_a_name(command, tmp_path):
     assert "there is no folder none, and no run in runs whose name begins so" in err
 
 
+@pytest.mark.parametrize(
+    "words", ["ls s3://b/r", "report s3://b/r", "statistics s3://b/r", "run --runs s3://b/r", "serve s3://b/r"]
+)
+def test_an_address_is_no_folder(command, tmp_path, words):
+    code, out, err = command(*words.split())
+    told = "expected a folder of this machine, got an address; mount it or copy it here first, and name that folder."
+    assert (code, out, err) == (2, "", f"latebloom: s3://b/r: {told}\n")
+    # else what is trained would lie in a folder `s3:` that looks like the bucket
+    assert not list(tmp_path.iterdir())
+
+
 def test_ls_tells_what_came_so_far(command, tmp_path):
     make_run(tmp_path / "runs", "ended", 50, 2000)
     with write_rows(tmp_path / "runs", "live", 100, 2000) as writer:

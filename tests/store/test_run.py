@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from latebloom.store import CheckpointError, RunWriter, StoreError, open_run
+from latebloom.store import CheckpointError, RunWriter, StoreError, open_run, open_study
 from latebloom.store.live import LiveWriter
 from store.child import train
 
@@ -165,3 +166,19 @@ def test_a_log_alone_is_no_run(tmp_path):
     writer.close()
     with pytest.raises(StoreError, match="no runs in"):
         open_run(tmp_path / "a")
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/run", Path("s3://bucket/run"), "https://host/run"])
+def test_an_address_is_no_run(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    for opened in (open_run, open_study):
+        with pytest.raises(
+            StoreError, match=r"^(s3://bucket|https://host)/run: expected a folder of this machine, got"
+        ):
+            opened(path)
+    with pytest.raises(StoreError, match="got an address"):
+        open_run("run", path)
+    # a folder may be called so
+    (tmp_path / "s3:").mkdir()
+    with pytest.raises(StoreError, match="no runs in s3:"):
+        open_run("run", "s3:/")

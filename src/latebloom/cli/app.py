@@ -26,7 +26,14 @@ app = App(
 
 NO_RUN = "expected the folder or the name of a run, got none; `latebloom ls` lists them"
 
-RunsFolder = Annotated[Path, Parameter(help="the folder that runs are kept in")]
+
+def _on_this_machine(_: object, folder: Path) -> None:
+    from latebloom.store.layout import local_path
+
+    local_path(folder)
+
+
+RunsFolder = Annotated[Path, Parameter(help="the folder that runs are kept in", validator=_on_this_machine)]
 AsJson = Annotated[bool, Parameter(name="--json", help="print one JSON document, for scripts")]
 Settings = Annotated[dict[str, str] | None, Parameter(parse=False)]
 """A command with a parameter `settings` of this type takes every field of a spec as an option."""

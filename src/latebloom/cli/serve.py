@@ -8,13 +8,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from latebloom.cli.app import app, console
+from latebloom.cli.app import RunsFolder, app, console
 from latebloom.errors import LatebloomError
 
 
 @app.command
 def serve(
-    runs: Path = Path("runs"),
+    runs: RunsFolder = Path("runs"),
     /,
     *,
     host: Annotated[str, Parameter(help="name or address to listen on; other than loopback ones ask for a token")] = (

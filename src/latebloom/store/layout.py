@@ -119,6 +119,23 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
+def local_path(path: str | Path) -> Path:
+    """A path of this machine.
+
+    Raises:
+        StoreError: it is an address, such as that of a bucket.
+    """
+    place = Path(path).expanduser()
+    # a `Path` has lost one of the two slashes
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) and not place.exists():
+        address = re.sub(":/+", "://", str(path), count=1)
+        raise StoreError(
+            f"{address}: expected a folder of this machine, got an address; mount it or copy it here first, and name "
+            "that folder."
+        )
+    return place
+
+
 def run_folders(root: Path) -> list[Path]:
     """Every run below a runs root, sorted; links are not followed, so that nothing outside the root is found."""
     found: list[Path] = []

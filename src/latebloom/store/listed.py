@@ -6,7 +6,7 @@ from pathlib import Path
 
 from latebloom.store.faults import StoreError
 from latebloom.store.index import Index, RunRow
-from latebloom.store.layout import Layout
+from latebloom.store.layout import Layout, local_path
 
 
 def runs_at(place: str, root: Path) -> tuple[Path, list[RunRow]]:
@@ -21,9 +21,9 @@ def runs_at(place: str, root: Path) -> tuple[Path, list[RunRow]]:
         The runs folder that the rows' own folders are relative to, and the rows.
 
     Raises:
-        StoreError: there is neither such a folder nor such a run.
+        StoreError: there is neither such a folder nor such a run, or it is an address.
     """
-    named = Path(place).expanduser()
+    named = local_path(place)
     inside = _inside(named, root) if place else ""
     if inside is None and Layout(named).spec.is_file():
         return named.parent, [RunRow.of(named.parent, named)]

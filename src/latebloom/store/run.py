@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from latebloom.shown import facts_table
 from latebloom.store import checkpoints
 from latebloom.store.faults import CheckpointError, StoreError
-from latebloom.store.layout import SCHEMA, Layout, read_json, run_folders
+from latebloom.store.layout import SCHEMA, Layout, local_path, read_json, run_folders
 from latebloom.store.status import State, Status, read_status
 
 if TYPE_CHECKING:
@@ -218,13 +218,13 @@ def open_run(path: str | Path, root: str | Path = "runs") -> Run:
         root: the runs folder.
 
     Raises:
-        StoreError: when there is no such run, or several; with those that are nearest.
+        StoreError: when there is no such run, or several, with those that are nearest; or it is an address.
     """
-    place = Path(path).expanduser()
+    place, root = local_path(path), local_path(root)
     for folder in (place, place.parent):
         if place.exists() and Layout(folder).spec.is_file():
             return Run(folder)
-    wanted, below = str(path), Path(root)
+    wanted, below = str(path), root
     if place.is_dir():
         wanted, below = "", place
     elif len(place.parts) > 1 and place.parent.is_dir():

@@ -12,6 +12,7 @@ import polars as pl
 from latebloom.shown import facts_table
 from latebloom.store.faults import StoreError
 from latebloom.store.gathered import Part, parts
+from latebloom.store.layout import local_path
 from latebloom.store.run import Run, open_run
 from latebloom.store.study_file import FILE, StudyFile, read_study
 
@@ -88,12 +89,12 @@ def open_study(path: str | Path, root: str | Path = "runs") -> Study:
         root: the runs folder.
 
     Raises:
-        StoreError: when there is none, or it is damaged.
+        StoreError: when there is none, or it is damaged, or it is an address.
     """
-    place = Path(path).expanduser()
+    place, root = local_path(path), local_path(root)
     if place.name == FILE:
         place = place.parent
-    inside = Path(root) / place
+    inside = root / place
     return Study(inside if not (place / FILE).is_file() and (inside / FILE).is_file() else place)
 
 
