@@ -6,13 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Panel, curves_figure, marked
 from latebloom.claims.evidence import Number, mean, middle, ratio, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import (
     COSINE,
     DEPARTURES,
     EXACT,
+    LOW,
     PUBLISHED,
     SOURCE,
     STUDY,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from latebloom.store import Run
 
 HIGH, MOST, FEW = 0.7, 0.8, 0.2
+FLOOR = 5e-9
+"""Half of the published ε of 1e-8: the published code has 2Hg where the cosine has Hg."""
 HALF, KEPT = 0.5, 0.8
 AFTER = 3000
 SCALED = {
@@ -117,22 +120,34 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
 
 def figures(results: Results) -> dict[str, Drawn]:
     """The cosine in three forms, and the size of what it divides by."""
-    part = results[STUDY]
-    both = [Line(COSINE, "as published (float32, ε)", ORANGE), Line(EXACT, "exact, same minibatch", BLUE)]
+    part = marked(results[STUDY], "dropped", drop_step)
+    both = [
+        Line(COSINE, "as published (float32, ε of 1e-8), last minibatch", ORANGE, 2.6),
+        Line(EXACT, "exact (float64, no ε), the same minibatch", BLUE),
+    ]
     full = [Line("alignment", "exact, all training pairs", GREEN)]
     sizes = [
-        Line("hessian_gradient_norm_batch", "‖Hg‖, minibatch", BLUE),
-        Line("gradient_norm_batch", "‖g‖, minibatch", ORANGE),
+        Line("gradient_norm_batch", "‖g‖ of the minibatch", PURPLE),
+        Line("hessian_gradient_norm_batch", "‖Hg‖ of the minibatch", RED),
     ]
+    y, low = "cosine of g and Hg", (LOW, f"cosine of {LOW:g}: below it, it has dropped")
     panels = [
-        Panel("published and exact cosine", part, both, "cos(g, Hg)", mark="grokked"),
-        Panel("all training pairs", part, full, "cos(g, Hg) ", mark="grokked"),
-        Panel("what it divides by", part, sizes, "norm", log_y=True, mark="grokked"),
+        Panel("of the last minibatch", part, both, y, bounds=(low,)),
+        Panel("of all training pairs", part, full, y),
+        Panel(
+            "the two norms in its denominator",
+            part,
+            sizes,
+            "norm",
+            log_y=True,
+            bounds=((FLOOR, "‖Hg‖ of 5e-9: below it, the ε stands in for ‖2Hg‖"),),
+        ),
     ]
-    title = "cos(g, Hg) of the MLP of document A, addition mod 97"
+    title = "cos(g, Hg) of gradient g and Hessian H: MLP, addition mod 97, AdamW with λ = 1"
     caption = (
-        "The published cosine falls to 0 where ‖Hg‖ nears 1e-9; the exact cosine of the same minibatches is drawn "
-        "over it. Each line a seed, every 500 steps."
+        "The cosine is g·Hg / (‖g‖ ‖Hg‖). The published code has 2Hg for Hg, and takes a norm below its ε of 1e-8 for "
+        "1e-8: where ‖Hg‖ has shrunk beneath half of that, its cosine falls to 0. The exact cosine of the same "
+        "minibatches, drawn over it, stays. Each line a seed, every 500 steps."
     )
     return {"cosine": Drawn(curves_figure(panels, title, log_x=False), caption)}
 

@@ -91,8 +91,8 @@ def figures(results: Results) -> dict[str, Drawn]:
     """The cosine beside what cleanup is known by."""
     part = results[STUDY]
     panels = [
-        Panel("published cosine", part, [Line(COSINE, "published cosine", ORANGE)], "cos(g, Hg)", mark="grokked"),
-        Panel("size of the weights", part, [Line("weight_norm_sq", "Σw²", BLUE)], "Σw²", mark="grokked"),
+        Panel("published cosine", part, [Line(COSINE, "published cosine", ORANGE)], "cos(g, Hg)"),
+        Panel("size of the weights", part, [Line("weight_norm_sq", "Σw²", BLUE)], "Σw²"),
         Panel(
             "sparsity",
             part,
@@ -101,7 +101,6 @@ def figures(results: Results) -> dict[str, Drawn]:
                 Line("gini_fourier_W_E", "Fourier Gini of W_E", GREEN),
             ],
             "Gini index",
-            mark="grokked",
         ),
     ]
     caption = "The drop of the published cosine beside Σw² and two Gini indices, each line a seed."

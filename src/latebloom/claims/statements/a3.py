@@ -75,9 +75,9 @@ def figures(results: Results) -> dict[str, Drawn]:
     losses = [Line("train_loss", "training", ORANGE), Line("test_loss", "test", BLUE)]
     excluded = [Line("excluded_loss", "excluded loss, training pairs", GREEN)]
     panels = [
-        Panel("accuracy", part, accuracies, "accuracy", mark="grokked"),
-        Panel("loss", part, losses, "loss (nats)", log_y=True, mark="grokked"),
-        Panel("without the key frequencies", part, excluded, "loss (nats) ", log_y=True, mark="grokked"),
+        Panel("accuracy", part, accuracies, "accuracy"),
+        Panel("loss", part, losses, "loss (nats)", log_y=True),
+        Panel("without the key frequencies", part, excluded, "loss (nats) ", log_y=True),
     ]
     title = "Phases of the MLP of document A, addition mod 97"
     return {"phases": Drawn(curves_figure(panels, title), CAPTION)}

@@ -48,13 +48,7 @@ def figures(results: Results) -> dict[str, Drawn]:
         Line(TOP, "along the leading ones together", GREEN),
         Line("alignment", "cos(g, Hg), all training pairs", ORANGE),
     ]
-    panel = Panel(
-        "gradient and Hessian of all training pairs, addition mod 97",
-        part,
-        shares,
-        "share of ‖g‖², cosine",
-        mark="grokked",
-    )
+    panel = Panel("gradient and Hessian of all training pairs, addition mod 97", part, shares, "share of ‖g‖², cosine")
     title = "Does the gradient follow an eigenvector? MLP of document A"
     caption = "Share of the squared gradient along the Hessian's leading eigenvectors, each line a seed."
     return {"eigenvectors": Drawn(curves_figure([panel], title), caption)}

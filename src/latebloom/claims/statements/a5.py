@@ -40,7 +40,7 @@ def judge(results: Results) -> Judgement:
 def figures(results: Results) -> dict[str, Drawn]:
     """The rank over training."""
     line = [Line(RANK, "effective rank of the gradients' covariance", BLUE)]
-    panel = Panel("all training pairs, addition mod 97", results[STUDY], line, "effective rank", mark="grokked")
+    panel = Panel("all training pairs, addition mod 97", results[STUDY], line, "effective rank")
     title = "How many directions do gradients have? MLP of document A"
     caption = "Effective rank of the covariance of single training examples' gradients, each line a seed."
     return {"rank": Drawn(curves_figure([panel], title, log_x=False), caption)}

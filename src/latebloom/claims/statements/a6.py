@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean
+from latebloom.claims.points import Group, points_figure
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import (
     COSINE,
@@ -88,10 +88,18 @@ def _sharp(found: Number, bound: float):
 def figures(results: Results) -> dict[str, Drawn]:
     """Every run's widths."""
     found = widths(results)
-    groups = [("published\ncosine", found["cosine"]), ("test\naccuracy", found["accuracy"]), ("Σw²", found["norm"])]
-    title = "How sharp is each transition? MLP of document A"
-    figure = points_figure(groups, "width over step of the transition", title, (SHARP, GRADUAL))
-    caption = "Width of three transitions relative to when they come; each point a seed, dashed the rule's bounds."
+    groups = [
+        Group("drop of the\npublished cosine\n(3/4 of its level to 0.2)", found["cosine"]),
+        Group("rise of the\ntest accuracy\n(0.1 to 0.9)", found["accuracy"]),
+        Group("fall of Σw²\nafter memorising\n(10 to 90 %)", found["norm"]),
+    ]
+    bounds = ((SHARP, f"{SHARP:g}: below it, sharp"), (GRADUAL, f"{GRADUAL:g}: above it, gradual"))
+    title = "How sharp is each transition? MLP, addition mod 97, λ = 1"
+    figure = points_figure(groups, "steps it takes ÷ step at which it comes", title, bounds)
+    caption = (
+        "Width of three transitions relative to when they come: the published cos(g, Hg), test accuracy and the sum "
+        "of squared weights Σw². Each point a seed, dashed the bounds of the rule."
+    )
     return {"widths": Drawn(figure, caption)}
 
 

@@ -132,7 +132,7 @@ def figures(results: Results) -> dict[str, Drawn]:
             Line(EXACT, "exact cosine", BLUE),
             Line("relative", "Σw² over its greatest", PURPLE),
         ]
-        panels.append(Panel(words, shown, lines, "cosine; share of greatest", mark="grokked"))
+        panels.append(Panel(words, shown, lines, "cosine; share of greatest"))
     caption = (
         "cos(g, Hg) of the last minibatch, published and exact (drawn below it: where the two agree they look "
         "green), and Σw² over its greatest value, each line a seed. A cleanup is where Σw² falls; a prediction would "

@@ -94,10 +94,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     ]
     part = replace(part, curves=part.curves.with_columns(*columns))
     lines = [Line("median", "median, mean of both layers", BLUE), Line("mean", "mean, mean of both layers", ORANGE)]
-    panels = [
-        Panel(f"width {w}", part.where(model_widths=[w, w]), lines, "activation after ReLU", mark="memorised")
-        for w in WIDTHS
-    ]
+    panels = [Panel(f"width {w}", part.where(model_widths=[w, w]), lines, "activation after ReLU") for w in WIDTHS]
     accuracies = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", GREEN)]
     whole = [Panel(f"width {w}", part.where(model_widths=[w, w]), accuracies, "accuracy") for w in WIDTHS]
     return {

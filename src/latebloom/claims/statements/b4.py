@@ -94,8 +94,8 @@ def figures(results: Results) -> dict[str, Drawn]:
     ]
     small = [Line("weight_share_below_1e_2", "share of weights below 0.01", RED)]
     parts = {w: results[STUDY].where(model_widths=[w, w]) for w in SHOWN}
-    panels = [Panel(f"width {w}", part, sparse, "sparsity", mark="grokked") for w, part in parts.items()]
-    shares = [Panel(f"width {w}", part, small, "share", mark="grokked") for w, part in parts.items()]
+    panels = [Panel(f"width {w}", part, sparse, "sparsity") for w, part in parts.items()]
+    shares = [Panel(f"width {w}", part, small, "share") for w, part in parts.items()]
     return {
         "sparsity": Drawn(
             curves_figure(panels, "Sparsity of the weights, threshold-free (addition mod 97, one-hot MLP)", columns=2),

@@ -52,9 +52,7 @@ def figures(results: Results) -> dict[str, Drawn]:
         Line("active_units[1]", "active units of the last layer", ORANGE),
         Line("circuit_size_merrill", "circuit size by ablation", BLUE),
     ]
-    panels = [
-        Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "neurons", mark="grokked") for w in SHOWN
-    ]
+    panels = [Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "neurons") for w in SHOWN]
     caption = (
         "Neurons of the last layer that are not 0 on an example (mean), and the least number that keeps every "
         "training prediction when the others are set to 0, added in the order of their incoming norms; each line a "

@@ -10,9 +10,9 @@ import numpy as np
 from latebloom.analysis.statistics import Times, fit_power_law, holm, logrank, median, times_of
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
 from latebloom.claims.evidence import Number
+from latebloom.claims.points import Group, points_figure
 from latebloom.claims.results import Results
-from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, width
-from latebloom.figures.endings import scaling_of
+from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, steps_or_last, width
 
 STUDY = "memorising"
 FLAT = 0.1
@@ -61,18 +61,29 @@ def _decide(slope: Number, back: int) -> Judged:
 
 
 def figures(results: Results) -> dict[str, Drawn]:
-    """Every run's step of memorising against the width."""
+    """Every run's step of memorising against the width, and the power law."""
     runs = results[STUDY].runs.with_columns(width(results[STUDY].runs).alias("width"))
-    x, times = runs["width"].to_numpy().astype(np.float64), times_of(runs, "memorised")
-    title = "Memorising (training accuracy ≥ 0.99) against width, addition mod 97"
+    fit = fit_power_law(times_of(runs, "memorised"), {"width": runs["width"].to_numpy().astype(float)})
     widths = sorted(set(runs["width"]))
-    figure = scaling_of(x, times, fit_power_law(times, {"width": x}), "width", "memorised", title, at=widths)
-    return {
-        "memorising": Drawn(
-            figure,
-            "Step at which 99 % of the training pairs are known, by the width of both hidden layers; b = {slope}.",
-        )
-    }
+    groups = [Group(f"{w}", *steps_or_last(runs.filter(runs["width"] == w), "memorised")) for w in widths]
+    law, b = None, fit.exponents.get("width")
+    if b is not None:
+        b = Number("", b.value, b.low, b.high, form=".2f")
+        law = (f"steps ∝ width^{b}".replace("-", "−"), fit.predict({"width": np.array(widths, float)}).tolist())
+    figure = points_figure(
+        groups,
+        "steps until memorised",
+        "Memorising (training accuracy ≥ 0.99) by width: addition mod 97, one-hot MLP",
+        log_y=True,
+        x="width of both hidden layers",
+        fit=law,
+    )
+    caption = (
+        "Steps until 99 % of the training pairs are known, by the width of both hidden layers, and the power law that "
+        "is fitted to all runs, its exponent {slope} with the 95 % interval; a run that has not memorised by its last "
+        "step counts as later."
+    )
+    return {"memorising": Drawn(figure, caption)}
 
 
 CLAIM = Claim(

@@ -97,8 +97,8 @@ def figures(results: Results) -> dict[str, Drawn]:
         Line(EXCLUDED, "excluded loss, all frequencies", RED),
     ]
     panels = [
-        Panel("losses", part, losses, "loss (nats)", log_y=True, mark="grokked"),
-        Panel("size of the weights", part, [Line(NORM, "Σw²", PURPLE)], "Σw²", mark="grokked"),
+        Panel("losses", part, losses, "loss (nats)", log_y=True),
+        Panel("size of the weights", part, [Line(NORM, "Σw²", PURPLE)], "Σw²"),
     ]
     title = "Progress measures of the mainline of Nanda et al., addition mod 113"
     caption = (

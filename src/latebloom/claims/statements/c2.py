@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from latebloom.claims.circuits import circuits
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean, share
+from latebloom.claims.points import Group, points_figure
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_c import SOURCE
 
@@ -114,12 +114,23 @@ def _interpretation(results: Results, numbers: dict[str, Number]) -> Judged:
 
 def figures(results: Results) -> dict[str, Drawn]:
     """How many lines each network shows."""
-    ticks = {"trained": "trained", "initial": "before\ntraining", "memorised": "memorised", "undecayed": "no decay"}
-    groups = [(ticks[group], [float(n) for n in lines_held(results, group)]) for group in GROUPS]
+    ticks = {
+        "trained": "trained to the end:\ngeneralised",
+        "initial": "the same,\nbefore training",
+        "memorised": "the same,\nwhen memorised",
+        "undecayed": "trained with λ = 0:\nmemorised only",
+    }
+    groups = [Group(ticks[group], [float(n) for n in lines_held(results, group)]) for group in GROUPS]
     figure = points_figure(
-        groups, "lines of evidence, of four", "Fourier multiplication: transformers, addition mod 113, and controls"
+        groups,
+        "lines of evidence that hold, of four",
+        "Is it Fourier multiplication? Transformers, addition mod 113, and controls",
+        ((STRAY, f"{STRAY}: the most that a control may show"),),
     )
-    caption = "How many of the four lines of evidence each network shows; each point a seed, the line their mean."
+    caption = (
+        "How many of the four lines of evidence hold in each network: periodic embedding, weights read off, neurons "
+        "and logits fitted, ablations. Each point a seed."
+    )
     return {"lines": Drawn(figure, caption)}
 
 

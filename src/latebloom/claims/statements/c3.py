@@ -8,10 +8,10 @@ import polars as pl
 
 from latebloom.analysis.statistics import fit_power_law, times_of
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean, middle, share
+from latebloom.claims.points import Group, points_figure
 from latebloom.claims.results import Part, Results
-from latebloom.claims.statements.document_b import happened, steps_by_seed
+from latebloom.claims.statements.document_b import happened, steps_by_seed, steps_or_last
 from latebloom.claims.statements.document_c import SOURCE
 
 STUDY = "regularisers"
@@ -76,21 +76,24 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """When runs generalise, by regulariser."""
     part = results[STUDY]
-    cells = [(f"λ = {d:g}", part.where(optim_weight_decay=d)) for d in DECAYS]
-    cells += [(words.replace(" ", "\n"), part.where(**where)) for words, where in OTHERS.values()]
-    groups = [_column(words, cell) for words, cell in (*cells, ("none", without(part)))]
-    title = "When runs generalise, by regulariser: addition mod 59, MLP"
+    cells = [(f"decay\nλ = {d:g}", part.where(optim_weight_decay=d)) for d in DECAYS]
+    cells += [(words.replace(",", "").replace(" ", "\n"), part.where(**where)) for words, where in OTHERS.values()]
+    groups = [
+        Group(
+            f"{words}\n{sum(happened(cell.runs, 'grokked'))} of {cell.runs.height}",
+            *steps_or_last(cell.runs, "grokked"),
+        )
+        for words, cell in (*cells, ("none\n", without(part)))
+    ]
+    title = "Generalising (test accuracy ≥ 0.95) by regulariser: addition mod 59, MLP, AdamW"
+    y = "steps until generalised"
+    x = "regulariser; how many runs generalised"
     caption = (
-        "Each point a run that generalised (test accuracy ≥ 0.95); below each column the regulariser, in how many "
-        "runs it did, and within how many steps. Runs with dropout and ℓ1 have no weight decay λ."
+        "Each point a run that generalised, each triangle one that had not by its last step, which stands at that "
+        "step: 10 000 steps with and without decay, 2500 with dropout, 3000 with ℓ1. Runs with dropout and ℓ1 have no "
+        "weight decay λ."
     )
-    return {"regularisers": Drawn(points_figure(groups, "step of generalising", title, log_y=True), caption)}
-
-
-def _column(words: str, cell: Part) -> tuple[str, list[float]]:
-    steps = [step for step in steps_by_seed(cell.runs, "grokked") if math.isfinite(step)]
-    budget = max(cell.runs["steps"].to_list())
-    return f"{words}\n{len(steps)} of {cell.runs.height}\n{budget:,} steps", steps
+    return {"regularisers": Drawn(points_figure(groups, y, title, log_y=True, x=x), caption)}
 
 
 CLAIM = Claim(

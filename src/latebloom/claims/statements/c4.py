@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import polars as pl
+
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, middle, share
+from latebloom.claims.points import Group, points_figure
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements import c1, c3
 from latebloom.claims.statements.document_a import STUDY as CLEANUP
@@ -74,17 +76,24 @@ def figures(results: Results) -> dict[str, Drawn]:
     groups = []
     for words, _, of in CELLS.values():
         part, found = of(results), delays(of(results))
-        groups.append((f"{words.replace(', ', chr(10))}\n{len(found)} of {part.runs.height}", found))
-    y = "generalised over memorised, steps"
-    figure = points_figure(
-        groups, y, "How late do networks generalise? Addition mod p, AdamW, λ = 1", (1.0, LATE), log_y=True
-    )
+        name = f"{words.replace(', ', chr(10))}\n{len(found)} of {part.runs.height}"
+        groups.append(Group(name, found, _least(part)))
+    y = "generalised ÷ memorised, steps"
+    title = "How late do networks generalise? Addition mod p, AdamW, λ = 1"
+    bounds = ((1.0, "1: at the same time"), (LATE, f"{LATE:g}: from here on it counts as late"))
+    x = "network, prime, share of the pairs that is trained on; how many runs memorised and generalised"
+    figure = points_figure(groups, y, title, bounds, log_y=True, x=x)
     caption = (
-        "Each point a run that memorised and generalised; below each column the network, the prime, the share of the "
-        f"pairs, and how many runs did both. Dashed: at the same time, and {LATE:g} times as late, which counts as "
-        "late."
+        "Each point a run that memorised (training accuracy ≥ 0.99) and generalised (test accuracy ≥ 0.95); each "
+        "triangle one that had not generalised by its last step, which is taken for the step of generalising."
     )
     return {"delays": Drawn(figure, caption)}
+
+
+def _least(part: Part) -> list[float]:
+    """The last step over that of memorising, of the runs that memorised and had not generalised by then."""
+    runs = part.runs.filter(pl.col("grokked.step").is_null() & pl.col("memorised.step").is_not_null())
+    return (runs["last_step"] / runs["memorised.step"]).to_list()
 
 
 CLAIM = Claim(

@@ -48,7 +48,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel a weight decay."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
     panels = [
-        Panel(f"λ = {decay:g}", results[STUDY].where(optim_weight_decay=decay), lines, "accuracy", mark="grokked")
+        Panel(f"λ = {decay:g}", results[STUDY].where(optim_weight_decay=decay), lines, "accuracy")
         for decay in sorted((STANDARD, *OTHERS))
     ]
     title = "The overview's standard set-up: addition mod 97, two layers, batches of 512"

@@ -89,9 +89,7 @@ def _interpretation(better: Number) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel for each batch size and learning rate."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [
-        Panel(words, arm(results[STUDY], name), lines, "accuracy", mark="grokked") for name, (words, _) in ARMS.items()
-    ]
+    panels = [Panel(words, arm(results[STUDY], name), lines, "accuracy") for name, (words, _) in ARMS.items()]
     title = "Batch size and learning rate: addition mod 31, MLP, AdamW"
     caption = "Accuracy over training by batch size and learning rate, each line a seed; λ = 1 but in the last panel."
     return {"batches-and-rates": Drawn(curves_figure(panels, title), caption)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import points_figure
 from latebloom.claims.evidence import Number, mean, ratio, share
+from latebloom.claims.points import Group, points_figure
 from latebloom.claims.results import Part, Results
-from latebloom.claims.statements.document_b import happened, last, steps_by_seed
+from latebloom.claims.statements.document_b import happened, last, steps_by_seed, steps_or_last
 from latebloom.claims.statements.document_d import LOOKED, NETWORK, SOURCE
 
 STUDY = "sizes"
@@ -61,16 +59,19 @@ def figures(results: Results) -> dict[str, Drawn]:
     groups = []
     for depth in WIDTHS:
         for width in WIDTHS[depth]:
-            steps = steps_by_seed(cell(results[STUDY], width, depth).runs, "grokked")
-            known = sum(math.isfinite(step) for step in steps)
-            size = f"{width}×{width}" if depth > 1 else f"{width}"
-            groups.append((f"{size}\n{known} of {len(steps)}", steps))
+            known, ended = steps_or_last(cell(results[STUDY], width, depth).runs, "grokked")
+            size = f"{width}, {width}" if depth > 1 else f"{width}"
+            groups.append(Group(f"{size}\n{len(known)} of {len(known) + len(ended)}", known, ended))
     figure = points_figure(
-        groups, "step of generalising", "When each size generalises: addition mod 31, MLP", log_y=True
+        groups,
+        "steps until generalised",
+        "Generalising (test accuracy ≥ 0.95) by size: addition mod 31, MLP, AdamW, λ = 1",
+        log_y=True,
+        x="widths of the hidden layers (one, or two); how many runs generalised",
     )
     caption = (
-        "Each point a run that generalised within 3000 steps; below each column the widths of its hidden layers, and "
-        "how many runs did."
+        "Each point a run that generalised within 3000 steps, each triangle one that had not; below each column the "
+        "widths of its hidden layers, and how many runs did."
     )
     return {"sizes": Drawn(figure, caption)}
 

@@ -31,10 +31,7 @@ def judge(results: Results) -> Judgement:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies of networks without attention."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [
-        Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "accuracy", mark="grokked")
-        for w in WIDTHS
-    ]
+    panels = [Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "accuracy") for w in WIDTHS]
     title = "Addition mod 97 without attention: one-hot MLPs, half of the pairs, λ = 1"
     return {"accuracies": Drawn(curves_figure(panels, title, columns=3), "Accuracy over training, each line a seed.")}
 

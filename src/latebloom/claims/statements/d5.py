@@ -72,10 +72,7 @@ def _steps(part: Part) -> list[float]:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel a task."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [
-        Panel(words, task(results[STUDY], name), lines, "accuracy", mark="grokked")
-        for name, (words, _) in TASKS.items()
-    ]
+    panels = [Panel(words, task(results[STUDY], name), lines, "accuracy") for name, (words, _) in TASKS.items()]
     title = "A group and three polynomials: MLP, AdamW, λ = 1"
     caption = "Accuracy over training by task and share of the pairs that is trained on, each line a seed."
     return {"tasks": Drawn(curves_figure(panels, title, columns=2), caption)}

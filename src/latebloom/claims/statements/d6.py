@@ -73,7 +73,7 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel a kind of network."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [Panel(words, network(results, name), lines, "accuracy", mark="grokked") for name, words in NAMES.items()]
+    panels = [Panel(words, network(results, name), lines, "accuracy") for name, words in NAMES.items()]
     title = "Lottery tickets and their controls: addition mod 67, MLP, λ = 1"
     caption = (
         "Accuracy over training, each line a seed. A network that sums embeddings answers the transposes of its "

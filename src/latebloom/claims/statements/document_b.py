@@ -35,6 +35,13 @@ def steps_by_seed(runs: pl.DataFrame, event: str) -> list[float]:
     return [math.nan if step is None else float(step) for step in runs.sort("seed")[f"{event}.step"]]
 
 
+def steps_or_last(runs: pl.DataFrame, event: str) -> tuple[list[float], list[float]]:
+    """The steps of an event, and the last steps of the runs in which it was not seen, ascending in seeds."""
+    seen, ordered = pl.col(f"{event}.step").is_not_null(), runs.sort("seed")
+    known, ended = ordered.filter(seen)[f"{event}.step"], ordered.filter(~seen)["last_step"]
+    return known.cast(pl.Float64).to_list(), ended.cast(pl.Float64).to_list()
+
+
 def at(curve: pl.DataFrame, column: str, step: float | None) -> float:
     """A measure at the first row from a step on at which it was taken; NaN where there is none."""
     if step is None:
