@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from latebloom.analysis.outcomes import outcomes
 from latebloom.analysis.statistics import exact, kaplan_meier, median, times_of
 from latebloom.errors import LatebloomError
-from latebloom.store import RunWriter, StudyFile, open_study, write_study
+from latebloom.store import Axis, RunWriter, StudyFile, open_study, write_study
 from latebloom.views.findings import NARROW
 from latebloom.views.inks import STATE_COLOURS
 from latebloom.views.study_report import render_study, write_study_report
@@ -68,6 +69,53 @@ def test_medians_are_those_of_the_statistics(folder, page):
             told = [plain(cell) for cell in re.findall(r"<td.*?>(.*?)</td>", rest)]
             assert told[:2] == [str(len(group)), str(int(group.seen.sum()))]
             assert told[2] == ("–" if found.step is None else str(round(found.step)))
+
+
+def cards(page: str) -> dict[str, dict[str, str]]:
+    """The cards of the plan: their fields with values, by title."""
+    plan = page.partition("<h2>Plan</h2>")[2].partition("</section></div>")[0]
+    found = re.findall(r'<section class="card"><h3>(.*?)</h3><dl>(.*?)</dl></section>', plan)
+    return {plain(title): dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", body)) for title, body in found}
+
+
+def with_axes(folder: Path, tmp_path: Path, *axes: Axis) -> dict[str, dict[str, str]]:
+    """The plan of the study's page, had its axes been others."""
+    copy = Path(shutil.copytree(folder, tmp_path / "ends"))
+    plan = open_study(copy).plan
+    cells = [
+        {axis.name: v for axis, v in zip(axes, values, strict=True)} for values in product(*(a.values for a in axes))
+    ]
+    runs = tuple(replace(run, cell=cells[i % len(cells)]) for i, run in enumerate(plan.runs))
+    write_study(copy, replace(plan, axes=axes, runs=runs))
+    return cards(render_study(open_study(copy)))
+
+
+def test_the_plan_has_of_the_base_what_no_axis_sets(folder, page):
+    plan = open_study(folder).plan
+    assert plan.base["optim"].keys() >= {"lr", "weight_decay"}
+    found = cards(page)
+    assert found["study"]["axis weight_decay"] == "0, 1, 2"
+    assert found["study"]["axis lr"] == "0.001, 0.01"
+    assert found["optim"].keys() == plan.base["optim"].keys() - {"lr", "weight_decay"}
+    assert found["model"].keys() == plan.base["model"].keys()
+    # the seeds are those of the study
+    assert "seed" in plan.base
+    assert "seed" not in found["run"]
+    assert found["run"]["steps"] == f"{plan.base['steps']}"
+
+
+def test_the_plan_has_nothing_that_only_some_networks_have(folder, tmp_path):
+    """A name on an axis takes the ground from the settings of what the base names."""
+    found = with_axes(folder, tmp_path, Axis("model.name", ("model.name",), ("transformer", "mlp")))
+    assert found["study"]["axis name"] == "transformer, mlp"
+    assert "model" not in found
+    assert found["optim"]["lr"] == "0.001"
+
+
+def test_the_runs_tell_the_rules_of_both_columns(page):
+    told = plain(page.partition("<h2>Every run</h2>")[2].partition("<table")[0])
+    assert "train_accuracy ≥ 0.99, in 6 evaluations in a row" in told
+    assert "ended as goes by the first evaluation with 90%" in told
 
 
 def test_curves_fall_where_runs_generalise():

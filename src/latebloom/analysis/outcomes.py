@@ -125,6 +125,25 @@ def axis_named(frame: pl.DataFrame, name: str) -> str:
     return fits[0]
 
 
+def held(plan: StudyFile) -> dict[str, Any]:
+    """What a study's runs have in common: its base but for the seed, and for what axes set or take the ground from."""
+    base = {key: value for key, value in plan.base.items() if key not in ("seed", "seeds")}
+    cells = {json.dumps(run.cell, sort_keys=True): run.cell for run in plan.runs}
+    return _shared([base, *(put(base, plan.settings(cell)) for cell in cells.values())])
+
+
+def _shared(tables: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is the same in all of some specs."""
+    found = {}
+    for key, value in tables[0].items():
+        values: list[Any] = [table.get(key) for table in tables]
+        if all(isinstance(one, dict) for one in values):
+            found[key] = _shared(values)
+        elif all(one == value for one in values):
+            found[key] = value
+    return found
+
+
 def _curves(study: Study) -> dict[str, pl.DataFrame]:
     scalars = study.scalars()
     wanted = [name for name in ACCURACIES if name in scalars.columns]

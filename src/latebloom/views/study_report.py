@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from latebloom import __version__
 from latebloom.analysis.diagram import Cell, Diagram, phase_diagram
-from latebloom.analysis.end_states import STATES
+from latebloom.analysis.end_states import LIU, STATES
 from latebloom.analysis.finders.accuracy import RULES
-from latebloom.analysis.outcomes import axes_of, outcomes
+from latebloom.analysis.outcomes import axes_of, held, outcomes
 from latebloom.analysis.statistics import ByAxis, by_axis, times_of
 from latebloom.errors import LatebloomError
 from latebloom.views import tables
@@ -223,14 +223,20 @@ def _runs(runs: pl.DataFrame, frame: pl.DataFrame, axes: list[str]) -> Html:
         cells += [tag("td", row["end_state"] or "–"), tag("td", row["end_reason"] or row["error"] or "", class_="rule")]
         rows.append(tag("tr", tag("th", tag("code", row["run"]), scope="row"), *cells))
     table = tables.scrolled(_table(heads, rows), "Every run")
-    return tag("details", tag("summary", f"All {count(len(rows))} runs"), table)
+    told = (
+        f"Memorised: {RULES['memorised']}; generalised: {RULES['generalised']}. What a run ended as goes by the first "
+    )
+    told += (
+        f"evaluation with {LIU.reached:.0%}: it may have learnt the training set by that rule and have no step here."
+    )
+    return tag("details", tag("summary", f"All {count(len(rows))} runs"), tag("p", told, class_="quiet"), table)
 
 
 def _plan(study: Study) -> Html:
     plan = study.plan
     facts: dict[str, Any] = {"folder": study.folder.name, "runs": len(plan.runs), "seeds": _listed(plan.seeds)}
     facts |= {f"axis {axis.name.split('.')[-1]}": _listed(axis.values) for axis in plan.axes}
-    return tables.spec_cards({"study": facts} | plan.base)
+    return tables.spec_cards({"study": facts} | held(plan))
 
 
 def _listed(values: Any) -> str:
