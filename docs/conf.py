@@ -42,13 +42,17 @@ def measures_page() -> str:
         "Every number that latebloom logs. `latebloom measures WORD` prints the same for one word.",
         "",
     ]
+    told = set()
     for measure in MEASURES:
+        # measures of one file share its page of background
+        background = (measure.compute.__globals__["__doc__"] or "").strip()
+        about_it = [measure.says, *([""] if background in told else ["", background, ""])]
+        told.add(background)
         how_often = "every log row"
         if measure.stride > 1:
             how_often = f"one log row in {measure.stride} (in a short run more often, so that there are some 20)"
-        about_it = (measure.compute.__globals__["__doc__"] or "").strip()
         cost = f"In the set `{measure.level}`, at {how_often}; costs {measure.cost:g} training steps of `nanda2023`."
-        lines += [f"## {measure.name}", "", about_it, "", cost, ""]
+        lines += [f"## {measure.name}", "", *about_it, cost, ""]
         for record in measure.records:
             axes = f", over {', '.join(record.axes)}" if record.axes else ""
             lines += [f"### {record.title}", "", f"`{record.name}`, in {record.units}{axes}", ""]

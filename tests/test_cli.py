@@ -203,6 +203,14 @@ def test_one_bad_seed_is_one_fault(command, seeds, faults):
     assert [line.split(":")[0].strip() for line in err.splitlines()[1:]] == faults
 
 
+def test_measures_are_listed_with_a_sentence_each(command):
+    listed = " ".join(command("measures")[1].split())
+    told = {part["measure"]: part["says"] for part in json.loads(command("measures", "--json")[1])}
+    assert all(sentence in listed for sentence in told.values())
+    assert told["spectrum"] in " ".join(command("measures", "spectrum")[1].split())
+    assert told["spectrum"] != told["spectrum-density"]
+
+
 COMMANDS = "analyse diagram export figure figures fork import ls measures models optimisers phases presets report run"
 COMMANDS += " serve spec statistics surgeries sweep tasks claims"
 

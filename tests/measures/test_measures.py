@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -73,6 +74,13 @@ def test_records_are_complete_and_named_once():
     for record in RECORDS.values():
         for field in ("title", "formula", "units", "variant", "source"):
             assert getattr(record, field), (record.name, field)
+
+
+def test_every_measure_says_in_a_sentence_of_its_own_what_it_tells():
+    says = [measure.says for measure in MEASURES]
+    assert len(set(says)) == len(says)
+    for sentence in says:
+        assert re.fullmatch(r"\S.{10,115}\.", sentence), sentence
 
 
 def test_every_measure_is_in_the_list():

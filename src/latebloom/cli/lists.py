@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 
 SHORT_RUNS = (
-    "A run too short for that takes each of its measures some 20 times all the same: of `quick`, with 231 log rows, "
-    "about one row in 10.\nHow many log rows apart single measures are taken is a setting: "
-    "--log.strides '{spectrum = 5, kernel = 20}'."
+    "However short a run is, it takes each of its measures some 20 times: `quick`, with 231 log rows, at one in 10.\n"
+    "How many log rows apart single measures are taken is a setting: --log.strides '{spectrum = 5, kernel = 20}'."
 )
 
 
@@ -155,7 +154,7 @@ def measures(word: str = "", /, *, as_json: AsJson = False) -> None:
     exact = [(m, r) for m in MEASURES for r in m.records if word in (m.name, r.name)]
     found = exact or [(m, r) for m in MEASURES for r in m.records if word in r.name]
     if as_json:
-        print_json([{"measure": m.name, "set": m.level, "cost": m.cost, **asdict(r)} for m, r in found])
+        print_json([{"measure": m.name, "says": m.says, "set": m.level, "cost": m.cost, **asdict(r)} for m, r in found])
         return
     if not found:
         raise LatebloomError(f"no measure has {word!r} in its name; `latebloom measures` lists all")
@@ -163,8 +162,7 @@ def measures(word: str = "", /, *, as_json: AsJson = False) -> None:
     if not word:
         listed = table("measure", "set", "taken at", "numbers", "what it says")
         for measure in MEASURES:
-            about = (measure.compute.__globals__["__doc__"] or "").strip().partition("\n")[0]
-            listed.add_row(measure.name, measure.level, _how_often(measure), str(len(measure.records)), about)
+            listed.add_row(measure.name, measure.level, _how_often(measure), str(len(measure.records)), measure.says)
         out.print(listed)
         out.print(f"\n{SHORT_RUNS}")
         return
@@ -175,6 +173,7 @@ def measures(word: str = "", /, *, as_json: AsJson = False) -> None:
             often = _how_often(measure) + (" (more in a short run)" if measure.stride > 1 else "")
             head = f"  in the set {measure.level}, taken at {often}; each time costs about {cost}"
             out.print(Text.assemble("" if shown is None else "\n", (measure.name, "bold reverse"), head))
+            out.print(f"  {measure.says}", markup=False, highlight=False)
             shown = measure
         axes = f" over {', '.join(record.axes)}" if record.axes else ""
         units = "" if record.units == "1" else f" [{record.units}]"

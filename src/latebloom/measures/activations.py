@@ -182,4 +182,11 @@ def no_neurons(subject: Subject) -> str:
     return "" if "blocks.0.mlp.W_in" in names else "the network has no blocks.0.mlp.W_in: no hidden neurons are known"
 
 
-ACTIVATIONS = Measure("activations", (*HIDDEN, *LOGITS, *WITH_LOGITS), _compute, no_neurons, cost=1.2)
+ACTIVATIONS = Measure(
+    "activations",
+    "How large and how sparse the hidden activations are, before and after the non-linearity; the logits apart.",
+    (*HIDDEN, *LOGITS, *WITH_LOGITS),
+    _compute,
+    no_neurons,
+    cost=1.2,
+)

@@ -241,5 +241,21 @@ def _compute_blocks(probe: Probe) -> Values:
     }
 
 
-ALIGNMENT = Measure("alignment", RECORDS, _compute, missing, level="all", cost=11.0)
-ALIGNMENT_BLOCKS = Measure("alignment-blocks", BLOCKS, _compute_blocks, missing, level="all", cost=25.0)
+ALIGNMENT = Measure(
+    "alignment",
+    "How the gradient lies to the Hessian of the training loss: cos(g, Hg), and the curvature along g.",
+    RECORDS,
+    _compute,
+    missing,
+    level="all",
+    cost=11.0,
+)
+ALIGNMENT_BLOCKS = Measure(
+    "alignment-blocks",
+    "cos(g, Hg) within each tensor's own block of the Hessian.",
+    BLOCKS,
+    _compute_blocks,
+    missing,
+    level="all",
+    cost=25.0,
+)

@@ -167,5 +167,12 @@ def _compute_update(probe: Probe) -> Values:
 
 
 ALIGNMENT_UPDATE = Measure(
-    "alignment-update", RECORDS, _compute_update, missing, level="all", cost=17.0, needs_update=True
+    "alignment-update",
+    "cos(g, Hg) around the last update: on its minibatch, before and after, and in float32 as it was published.",
+    RECORDS,
+    _compute_update,
+    missing,
+    level="all",
+    cost=17.0,
+    needs_update=True,
 )

@@ -150,5 +150,19 @@ def _missing_cyclic(subject: Subject) -> str:
     return "" if len(operand_positions(subject)) == 2 else "the operands are not read as two tokens"
 
 
-ATTENTION = Measure("attention", RECORDS, _compute, _missing, cost=0.23)
-ATTENTION_FOURIER = Measure("attention-fourier", CYCLIC_RECORDS, _compute_cyclic, _missing_cyclic, cost=0.35)
+ATTENTION = Measure(
+    "attention",
+    "How much each head looks at each position, and which of the operands decides it.",
+    RECORDS,
+    _compute,
+    _missing,
+    cost=0.23,
+)
+ATTENTION_FOURIER = Measure(
+    "attention-fourier",
+    "How much of each head's attention one frequency explains.",
+    CYCLIC_RECORDS,
+    _compute_cyclic,
+    _missing_cyclic,
+    cost=0.35,
+)

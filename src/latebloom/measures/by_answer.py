@@ -74,4 +74,13 @@ def _missing(subject: Subject) -> str:
     return "" if subject.answers > 1 else "the task asks for one answer an example"
 
 
-BY_ANSWER = Measure("by-answer", RECORDS, _compute, _missing, level="light", cost=0.05, several=True)
+BY_ANSWER = Measure(
+    "by-answer",
+    "How well each of several answers is given, such as the digits of a sum.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="light",
+    cost=0.05,
+    several=True,
+)

@@ -143,4 +143,12 @@ def _missing(subject: Subject) -> str:
     return ""
 
 
-CIRCLES = Measure("circles", RECORDS, _compute, _missing, level="all", cost=5.0)
+CIRCLES = Measure(
+    "circles",
+    "What is left of a network when its embedding keeps one pair of principal components.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=5.0,
+)

@@ -162,4 +162,12 @@ def _missing(subject: Subject) -> str:
     return no_neurons(subject)
 
 
-CIRCUIT_SIZE = Measure("circuit-size", RECORDS, _compute, _missing, level="all", cost=19.0)
+CIRCUIT_SIZE = Measure(
+    "circuit-size",
+    "How few neurons of the last MLP layer keep the predictions.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=19.0,
+)

@@ -250,4 +250,11 @@ def _compute(probe: Probe) -> Values:
     }
 
 
-CLOCK_PIZZA = Measure("clock-pizza", RECORDS, _compute, missing_operands, cost=0.9)
+CLOCK_PIZZA = Measure(
+    "clock-pizza",
+    "Whether a network multiplies the operands' circles (clock) or averages them (pizza).",
+    RECORDS,
+    _compute,
+    missing_operands,
+    cost=0.9,
+)

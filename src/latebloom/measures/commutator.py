@@ -145,4 +145,6 @@ def _missing(subject: Subject) -> str:
     return "" if len(subject.train_index) > 1 else "there is only one training example"
 
 
-COMMUTATOR = Measure("commutator", RECORDS, _compute, _missing, level="all", cost=48.0)
+COMMUTATOR = Measure(
+    "commutator", "How far two gradient steps are from commuting.", RECORDS, _compute, _missing, level="all", cost=48.0
+)

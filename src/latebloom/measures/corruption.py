@@ -46,4 +46,12 @@ def _missing(subject: Subject) -> str:
     return "" if subject.corrupted_index is not None else "no training label was corrupted"
 
 
-CORRUPTION = Measure("corruption", RECORDS, _compute, _missing, level="light", cost=0.01)
+CORRUPTION = Measure(
+    "corruption",
+    "Whether corrupted training labels are memorised, or answered as the task has it.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="light",
+    cost=0.01,
+)

@@ -291,4 +291,12 @@ def _missing(subject: Subject) -> str:
 
 
 # cost on S_5 (14,400 pairs), in training steps of the mainline's transformer there
-COSETS = Measure("cosets", RECORDS, _compute, _missing, level="all", cost=0.8)
+COSETS = Measure(
+    "cosets",
+    "How far neurons fire on cosets of subgroups rather than on single elements.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=0.8,
+)

@@ -183,4 +183,11 @@ def _missing(subject: Subject) -> str:
     return why
 
 
-EXCLUDED = Measure("excluded", RECORDS, _compute, _missing, cost=0.75)
+EXCLUDED = Measure(
+    "excluded",
+    "How well the network answers its training pairs without its key frequencies.",
+    RECORDS,
+    _compute,
+    _missing,
+    cost=0.75,
+)

@@ -107,4 +107,12 @@ def _compute(probe: Probe) -> Values:
     }
 
 
-FIT = Measure("fit", RECORDS, _compute, level="light", cost=0.2, several=True)
+FIT = Measure(
+    "fit",
+    "How well the network answers: loss, accuracy, margins, logit scale.",
+    RECORDS,
+    _compute,
+    level="light",
+    cost=0.2,
+    several=True,
+)

@@ -224,4 +224,12 @@ def _missing(subject: Subject) -> str:
     return ""
 
 
-FOURIER = Measure("fourier", RECORDS, _compute, _missing, level="light", cost=0.1)
+FOURIER = Measure(
+    "fourier",
+    "How the rows of embedding and unembedding spread over the frequencies of a cyclic group.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="light",
+    cost=0.1,
+)

@@ -173,4 +173,12 @@ def _missing(subject: Subject) -> str:
     return "" if len(subject.train_index) > 2 else "there are fewer than 3 training examples"
 
 
-GRADIENT_NOISE = Measure("gradient-noise", RECORDS, _compute, _missing, level="all", cost=28.0)
+GRADIENT_NOISE = Measure(
+    "gradient-noise",
+    "How the gradients of single examples differ: their covariance's spectrum, and its size against the mean.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=28.0,
+)

@@ -265,4 +265,11 @@ def _missing(subject: Subject) -> str:
 
 
 # cost on S_5 (14,400 pairs), in training steps of the mainline's transformer there
-IRREP_SHARES = Measure("irrep-shares", RECORDS, _compute, _missing, cost=0.5)
+IRREP_SHARES = Measure(
+    "irrep-shares",
+    "How much of the weights and of the neurons single irreducible representations explain.",
+    RECORDS,
+    _compute,
+    _missing,
+    cost=0.5,
+)

@@ -333,4 +333,11 @@ RECORDS = (
 )
 
 # cost on S_5 (14,400 pairs), in training steps of the mainline's transformer there
-IRREPS_OF_LOGITS = Measure("irreps", RECORDS, _compute, missing_group, cost=0.4)
+IRREPS_OF_LOGITS = Measure(
+    "irreps",
+    "Which irreducible representations of the task's group the logits are made of, and what they do for the loss.",
+    RECORDS,
+    _compute,
+    missing_group,
+    cost=0.4,
+)

@@ -157,4 +157,12 @@ def _missing(subject: Subject) -> str:
     return ""
 
 
-KERNEL = Measure("kernel", RECORDS, _compute, _missing, level="all", cost=45.0)
+KERNEL = Measure(
+    "kernel",
+    "How well the neural tangent kernel fits the labels, and how far it has moved since the start.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=45.0,
+)

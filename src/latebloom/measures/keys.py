@@ -243,4 +243,11 @@ def _compute(probe: Probe) -> Values:
     return values
 
 
-KEYS = Measure("keys", RECORDS, _compute, missing_cyclic, cost=1.0)
+KEYS = Measure(
+    "keys",
+    "Which frequencies the network computes with, by several rules.",
+    RECORDS,
+    _compute,
+    missing_cyclic,
+    cost=1.0,
+)

@@ -358,4 +358,12 @@ def _missing(subject: Subject) -> str:
     return "" if len(subject.train_index) > 1 else "there is only one training example"
 
 
-LEARNING_COEFFICIENT = Measure("learning-coefficient", RECORDS, _compute, _missing, level="all", cost=270.0)
+LEARNING_COEFFICIENT = Measure(
+    "learning-coefficient",
+    "How degenerate the minimum is: the local learning coefficient, by Langevin dynamics, with what can go wrong.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=270.0,
+)

@@ -131,4 +131,12 @@ def _missing(subject: Subject) -> str:
     return "" if len(subject.test_index) and len(subject.train_index) else "there are no test or no training examples"
 
 
-LOCAL_COMPLEXITY = Measure("local-complexity", RECORDS, _compute, _missing, level="all", cost=10.0)
+LOCAL_COMPLEXITY = Measure(
+    "local-complexity",
+    "How many neurons change sign close to an example.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="all",
+    cost=10.0,
+)

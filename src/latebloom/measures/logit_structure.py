@@ -176,4 +176,11 @@ def _compute(probe: Probe) -> Values:
     }
 
 
-LOGIT_STRUCTURE = Measure("logit-structure", RECORDS, _compute, missing_cyclic, cost=0.4)
+LOGIT_STRUCTURE = Measure(
+    "logit-structure",
+    "Which functions of a and b the logits are made of: cosines of a ± b − c, a alone, b alone.",
+    RECORDS,
+    _compute,
+    missing_cyclic,
+    cost=0.4,
+)

@@ -177,4 +177,6 @@ def _compute(probe: Probe) -> Values:
     }
 
 
-NEURONS = Measure("neurons", RECORDS, _compute, missing_neurons, cost=0.5)
+NEURONS = Measure(
+    "neurons", "How much of each neuron one frequency explains.", RECORDS, _compute, missing_neurons, cost=0.5
+)

@@ -39,4 +39,12 @@ def _compute(probe: Probe) -> Values:
     }
 
 
-NORMS = Measure("norms", RECORDS, _compute, level="light", cost=0.05, several=True)
+NORMS = Measure(
+    "norms",
+    "Sums of squared weights, in total and per tensor.",
+    RECORDS,
+    _compute,
+    level="light",
+    cost=0.05,
+    several=True,
+)

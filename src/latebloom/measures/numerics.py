@@ -170,5 +170,19 @@ def _epsilon_share_of(update: Update) -> float:
     return epsilon_share(moments, update.hyper["beta2"], float(count), update.hyper["eps"])
 
 
-NUMERICS = Measure("numerics", RECORDS, _compute, cost=0.45)
-ADAM_EPSILON = Measure("adam-epsilon", EPSILON, _compute_epsilon, cost=0.05, needs_update=True, several=True)
+NUMERICS = Measure(
+    "numerics",
+    "Where the loss ends in floating point: softmax collapse, and examples at the loss's floor.",
+    RECORDS,
+    _compute,
+    cost=0.45,
+)
+ADAM_EPSILON = Measure(
+    "adam-epsilon",
+    "For how many weights Adam's ε outweighs the gradient's size.",
+    EPSILON,
+    _compute_epsilon,
+    cost=0.05,
+    needs_update=True,
+    several=True,
+)

@@ -106,6 +106,7 @@ def _compute_hidden(probe: Probe) -> Values:
 
 RANKS = Measure(
     "ranks",
+    "How many directions each weight matrix uses, from its singular values.",
     _records("", "_by_matrix", "of each matrix", MATRICES, ("matrix",)),
     _compute,
     lambda subject: "" if any(len(w.shape) > 1 for w in subject.model.tensors().values()) else "there are no matrices",
@@ -115,6 +116,7 @@ RANKS = Measure(
 )
 HIDDEN_RANKS = Measure(
     "hidden-ranks",
+    "How many directions the last hidden layer uses, from its singular values over the training examples.",
     _records("hidden_", "", "of the last hidden layer", HIDDEN, ()),
     _compute_hidden,
     no_neurons,

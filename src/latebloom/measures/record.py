@@ -53,6 +53,7 @@ class Measure:
 
     Attributes:
         name: the measure's own name, for choosing it.
+        says: what it tells of a network, in one sentence; no two measures say the same.
         records: one for everything that `compute` may return.
         compute: called under `torch.no_grad`; turn gradients on inside where they are needed.
         lacking: why the measure says nothing about this subject, whatever its weights; "" where it applies.
@@ -64,6 +65,7 @@ class Measure:
     """
 
     name: str
+    says: str
     records: tuple[Record, ...]
     compute: Callable[[Probe], Values]
     lacking: Callable[[Subject], str] = lambda subject: ""

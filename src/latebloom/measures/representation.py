@@ -252,4 +252,12 @@ def _missing(subject: Subject) -> str:
     return "" if subject.algebra.order > 1 else "the cyclic group has one element"
 
 
-REPRESENTATION = Measure("representation", RECORDS, _compute, _missing, level="default", cost=5.0)
+REPRESENTATION = Measure(
+    "representation",
+    "Whether the embedding forms parallelograms, and how many directions it fills.",
+    RECORDS,
+    _compute,
+    _missing,
+    level="default",
+    cost=5.0,
+)

@@ -145,5 +145,19 @@ BLOCK_RECORDS = records(
     tuple(SPLITS),
 )
 
-RESTRICTED = Measure("restricted", SUM_RECORDS, _compute_sums, missing_cyclic, cost=0.3)
-RESTRICTED_BLOCK = Measure("restricted-block", BLOCK_RECORDS, _compute_block, missing_cyclic, cost=0.6)
+RESTRICTED = Measure(
+    "restricted",
+    "How well the network answers with its key frequencies alone: waves of the answer.",
+    SUM_RECORDS,
+    _compute_sums,
+    missing_cyclic,
+    cost=0.3,
+)
+RESTRICTED_BLOCK = Measure(
+    "restricted-block",
+    "How well the network answers with all products of its key frequencies' waves of a and b.",
+    BLOCK_RECORDS,
+    _compute_block,
+    missing_cyclic,
+    cost=0.6,
+)

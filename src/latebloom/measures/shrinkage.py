@@ -94,4 +94,12 @@ def _missing(subject: Subject) -> str:
     return ""
 
 
-SHRINKAGE = Measure("shrinkage", RECORDS, _compute, _missing, cost=0.1, several=True)
+SHRINKAGE = Measure(
+    "shrinkage",
+    "Whether weights become sparse or only their Fourier components: the same matrices in both bases.",
+    RECORDS,
+    _compute,
+    _missing,
+    cost=0.1,
+    several=True,
+)

@@ -215,6 +215,7 @@ def _compute(probe: Probe) -> Values:
 
 SPARSITY = Measure(
     "sparsity",
+    "How unequal the weights are, and how many are small.",
     RECORDS,
     _compute,
     lambda subject: "" if any(len(w.shape) > 1 for w in subject.model.tensors().values()) else "there are no matrices",

@@ -269,5 +269,21 @@ def _compute_density(probe: Probe) -> Values:
     }
 
 
-SPECTRUM = Measure("spectrum", RECORDS, _compute, missing, level="all", cost=260.0)
-SPECTRUM_DENSITY = Measure("spectrum-density", DENSITY, _compute_density, missing, level="all", cost=580.0)
+SPECTRUM = Measure(
+    "spectrum",
+    "The Hessian's greatest and least eigenvalues, and how gradient and update lie to their directions.",
+    RECORDS,
+    _compute,
+    missing,
+    level="all",
+    cost=260.0,
+)
+SPECTRUM_DENSITY = Measure(
+    "spectrum-density",
+    "The Hessian's trace and the density of all its eigenvalues, how much of it below 0, by random probes.",
+    DENSITY,
+    _compute_density,
+    missing,
+    level="all",
+    cost=580.0,
+)

@@ -156,9 +156,18 @@ def _compute_parts(probe: Probe) -> Values:
     }
 
 
-UPDATE_SIZE = Measure("update-size", SIZE, _compute_size, cost=0.1, needs_update=True, several=True)
+UPDATE_SIZE = Measure(
+    "update-size",
+    "How large the last update is, by itself and against the weights.",
+    SIZE,
+    _compute_size,
+    cost=0.1,
+    needs_update=True,
+    several=True,
+)
 UPDATE_PARTS = Measure(
     "update-parts",
+    "How much of the last update is decay, and whether its gradient only scales the weights up.",
     PARTS,
     _compute_parts,
     lambda subject: "" if subject.loss is not None else "the training loss is not known",
