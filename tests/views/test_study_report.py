@@ -115,7 +115,7 @@ def test_the_plan_has_nothing_that_only_some_networks_have(folder, tmp_path):
 def test_the_runs_tell_the_rules_of_both_columns(page):
     told = plain(page.partition("<h2>Every run</h2>")[2].partition("<table")[0])
     assert "train_accuracy ≥ 0.99, in 6 evaluations in a row" in told
-    assert "ended as goes by the first evaluation with 90%" in told
+    assert "ended as goes by the first evaluation with 90 %" in told
 
 
 def test_curves_fall_where_runs_generalise():

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import json
 
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from latebloom.analysis.end_states import STATES
+from latebloom.analysis.outcomes import outcomes
+from latebloom.analysis.statistics import Effect, Estimate, by_axis, exact
 from latebloom.errors import LatebloomError
+from latebloom.store import open_study
 from latebloom.views.inks import STATE_COLOURS, inks, save
-from latebloom.views.study_text import MARKS
+from latebloom.views.study_text import MARKS, effect, estimate, medians_table, none_line
 from study_of_ends import study_of_ends
 
 
@@ -60,6 +67,8 @@ def test_commands(command, tmp_path):
     assert "log-rank over all values: χ²" in out
     assert "log-normal: T ∝ optim.weight_decay^" in out
     assert "pooled over optim.lr" in out
+    # a decay of 0 never groks here
+    assert "not reached" in out
     code, out, _ = command("statistics", "ends", "--json")
     assert code == 0
     assert '"axis": "optim.lr"' in out
@@ -70,6 +79,42 @@ def test_commands(command, tmp_path):
     assert (tmp_path / "map.png").is_file()
     code, out, _ = command("diagram", "ends", "weight-decay", "lr", "--show", "delay")
     assert "steps from memorising to grokking" in out
+
+
+def test_of_an_event_that_no_run_has_had_one_line_is_said(command, tmp_path):
+    frame = outcomes(open_study(study_of_ends(tmp_path / "runs")))
+    never = frame.filter(frame["optim.weight_decay"] == 0.0)
+    never.write_parquet("none.parquet")
+    code, out, _ = command("statistics", "none.parquet")
+    told = " ".join(out.split())
+    assert code == 0
+    assert told.startswith(
+        f"none of {never.height} runs has grokked by its last step (5,000), so that there is nothing"
+    )
+    assert told.endswith("in 6 evaluations in a row, late or not")
+    # the same of another event, which they have had, and for programs all of it
+    assert "median step, memorised" in command("statistics", "none.parquet", "--event", "memorised")[1]
+    assert json.loads(command("statistics", "none.parquet", "--json")[1])["axes"][0]["medians"][0]["seen"] == 0
+
+
+def test_last_steps_are_a_range_where_runs_end_apart():
+    told = none_line("memorised", exact([300, 2000], censored=[True, True]))
+    assert told.startswith("none of 2 runs has memorised by its last step (300 to 2,000), so")
+    assert none_line("grokked", exact([50], censored=[True])).startswith("the only run has not grokked by its last")
+    assert none_line("grokked", exact([])) == "no run tells whether it has grokked"
+
+
+def test_open_ends_are_said():
+    steps = {"grokked.step": [50, 60, None, None], "grokked.after": [49, 59, None, None]}
+    rows = {"seed": range(4), "a": [1] * 4, **steps, "grokked.censored_at": [None, None, 900, 900]}
+    found = by_axis(pl.DataFrame(rows), "a", "grokked")
+    console = Console(file=io.StringIO(), width=200)
+    console.print(medians_table(found))
+    told = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert found.medians[0].high is None
+    assert f"{found.medians[0].low:,.0f} … ∞" in told
+    assert estimate(Estimate(0.5, None, None, 0.75)) == "0.50 [open, 0.75]"
+    assert effect(Effect("ratio", 2.0, 1.0, None, 0.95)) == "2.00 [1.00, open]"
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,19 @@ def statistics(
     never dropped; intervals are over seeds. Fits are power laws with a censored likelihood, T in steps.
     """
     from latebloom.analysis.outcomes import axes_of, axis_named, open_outcomes
-    from latebloom.analysis.statistics import by_axis, fit_all
+    from latebloom.analysis.statistics import by_axis, fit_all, times_of
     from latebloom.errors import LatebloomError
-    from latebloom.views.study_text import printed
+    from latebloom.views.study_text import none_line, printed
 
     frame = open_outcomes(study, runs)
     axes = tuple(axes_of(frame))
     chosen = axes if by is None else (axis_named(frame, by),)
     if not chosen:
         raise LatebloomError(f"expected a study in which something varies, got none in {study}")
+    times = times_of(frame, event)
+    if not as_json and not times.seen.any():
+        console().print(none_line(event, times), highlight=False)
+        return
     found = [by_axis(frame, axis, event, axes) for axis in chosen]
     fits = fit_all(frame, axes, event) if len(chosen) > 1 else ()
     if as_json:

@@ -226,9 +226,7 @@ def _runs(runs: pl.DataFrame, frame: pl.DataFrame, axes: list[str]) -> Html:
     told = (
         f"Memorised: {RULES['memorised']}; generalised: {RULES['generalised']}. What a run ended as goes by the first "
     )
-    told += (
-        f"evaluation with {LIU.reached:.0%}: it may have learnt the training set by that rule and have no step here."
-    )
+    told += f"evaluation with {100 * LIU.reached:g} %: it may have learnt the training set by it and have no step here."
     return tag("details", tag("summary", f"All {count(len(rows))} runs"), tag("p", told, class_="quiet"), table)
 
 

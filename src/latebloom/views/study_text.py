@@ -12,7 +12,7 @@ from latebloom.analysis.finders.accuracy import RULES
 
 if TYPE_CHECKING:
     from latebloom.analysis.diagram import Cell, Diagram
-    from latebloom.analysis.statistics import ByAxis, Effect, Estimate, Median, ScalingFit
+    from latebloom.analysis.statistics import ByAxis, Effect, Estimate, Median, ScalingFit, Times
 
 MARKS = {
     "comprehension": "C",
@@ -41,8 +41,10 @@ def medians_table(found: ByAxis) -> Table:
     """The median step at each value of the axis, with its interval over seeds and the number of censored runs."""
     table = _table(found.axis, "runs", "censored", f"median step, {found.event}", "95 % over seeds", "what is missing")
     for value, m in zip(found.values, found.medians, strict=True):
-        ends = f"{_step(m.low)} … {_step(m.high)}" if m.step is not None or m.low is not None else ""
-        table.add_row(f"{value}", f"{m.runs}", f"{m.runs - m.seen}", _step(m.step), ends, m.reason)
+        median = "not reached" if m.step is None else f"{m.step:,.0f}"
+        low, high = ("∞" if end is None else f"{end:,.0f}" for end in (m.low, m.high))
+        ends = f"{low} … {high}" if m.step is not None or m.low is not None else ""
+        table.add_row(f"{value}", f"{m.runs}", f"{m.runs - m.seen}", median, ends, m.reason)
     return table
 
 
@@ -85,17 +87,27 @@ def fit_line(fit: ScalingFit) -> str:
 
 
 def estimate(found: Estimate, form: str = ".2f") -> str:
-    """A value with its 95 % profile interval; an open end is an ellipsis."""
-    low, high = ("…" if end is None else f"{end:{form}}" for end in (found.low, found.high))
+    """A value with its 95 % profile interval; an end without a number is open."""
+    low, high = ("open" if end is None else f"{end:{form}}" for end in (found.low, found.high))
     return f"{found.value:{form}} [{low}, {high}]"
 
 
 def effect(found: Effect) -> str:
-    """An effect size with its interval; – where it cannot be told."""
+    """An effect size with its interval, whose end may be open; – where it cannot be told."""
     if found.value is None:
         return "–"
-    low, high = ("…" if end is None else f"{end:.2f}" for end in (found.low, found.high))
+    low, high = ("open" if end is None else f"{end:.2f}" for end in (found.low, found.high))
     return f"{found.value:.2f} [{low}, {high}]"
+
+
+def none_line(event: str, times: Times) -> str:
+    """What is said of an event that no run has had: nothing is compared."""
+    if not len(times):
+        return f"no run tells whether it has {event}"
+    first, last = int(times.known.min()), int(times.known.max())
+    where = f"{last:,}" if first == last else f"{first:,} to {last:,}"
+    runs = "the only run has not" if len(times) == 1 else f"none of {len(times):,} runs has"
+    return f"{runs} {event} by its last step ({where}), so that there is nothing to compare; {STEPS[event]}"
 
 
 def diagram_table(diagram: Diagram, show: str) -> Table:
@@ -147,12 +159,8 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def _step(value: float | None) -> str:
-    return "…" if value is None else f"{value:,.0f}"
-
-
 def printed(found: Sequence[ByAxis], fits: Sequence[ScalingFit]) -> list[Any]:
-    """All that `latebloom statistics` prints, in order."""
+    """All that `latebloom statistics` prints, in order, of an event that some run has had."""
     parts: list[Any] = []
     for axis in found:
         parts += [medians_table(axis), *verdict_lines(axis), "", steps_table(axis), ""]
