@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,8 +32,9 @@ MARKS = {
     "dropped": ("v", INK, "its published cosine has dropped (below 0.2)"),
 }
 """Of each event of a run: the mark at the bottom of its panel, its filling, and what the legend says."""
+KNOWN = ((MEMORISED, f"accuracy of {MEMORISED:g}"),)
 LEARNT = ((GENERALISED, f"accuracy of {GENERALISED:g}"),)
-"""The bound of panels of test accuracy."""
+"""The bound of panels in which the rule asks for memorising, and for generalising."""
 DASHES = ("--", ":")
 
 
@@ -176,7 +178,7 @@ def _draw(ax: Axes, panel: Panel, log_x: bool) -> None:
 
 def bounded(ax: Axes, bounds: Sequence[tuple[float, str]]) -> None:
     """Draws the values that a rule compares with."""
-    for dashes, (bound, words) in zip(DASHES, bounds, strict=False):
+    for dashes, (bound, words) in zip(itertools.cycle(DASHES), bounds, strict=False):
         ax.axhline(bound, color=INK, linewidth=0.9, linestyle=dashes, label=words)
 
 

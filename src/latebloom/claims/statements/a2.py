@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, RED, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, RED, Line, Panel, curves_figure, marked
 from latebloom.claims.evidence import Number, mean, ratio, share
 from latebloom.claims.results import Results
-from latebloom.claims.statements.document_a import COSINE, DEPARTURES, PUBLISHED, SOURCE, STUDY, drop_step, near
+from latebloom.claims.statements.document_a import COSINE, DEPARTURES, LOW, PUBLISHED, SOURCE, STUDY, drop_step, near
 
 BEFORE, AFTER = 1000, 2000
 FALL, RISE = 0.9, 0.02
@@ -89,22 +89,22 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
 
 def figures(results: Results) -> dict[str, Drawn]:
     """The cosine beside what cleanup is known by."""
-    part = results[STUDY]
-    panels = [
-        Panel("published cosine", part, [Line(COSINE, "published cosine", ORANGE)], "cos(g, Hg)"),
-        Panel("size of the weights", part, [Line("weight_norm_sq", "Σw²", BLUE)], "Σw²"),
-        Panel(
-            "sparsity",
-            part,
-            [
-                Line("gini_raw_weights", "Gini, raw weights", RED),
-                Line("gini_fourier_W_E", "Fourier Gini of W_E", GREEN),
-            ],
-            "Gini index",
-        ),
+    part = marked(results[STUDY], "dropped", drop_step)
+    sparse = [
+        Line("gini_raw_weights", "Gini index of all weights", RED),
+        Line("gini_fourier_W_E", "Gini index of the embedding's frequencies", GREEN),
     ]
-    caption = "The drop of the published cosine beside Σw² and two Gini indices, each line a seed."
-    title = "Is the drop a cleanup? MLP of document A, addition mod 97"
+    cosine, norm = Line(COSINE, "cos(g, Hg) as published", ORANGE), Line("weight_norm_sq", "Σw² of all weights", BLUE)
+    panels = [
+        Panel("published cosine", part, [cosine], "cos(g, Hg)", bounds=((LOW, f"cosine of {LOW:g}"),)),
+        Panel("size of the weights", part, [norm], "Σw²"),
+        Panel("sparsity (0: all alike, 1: one holds all)", part, sparse, "Gini index"),
+    ]
+    caption = (
+        "The drop of the published cosine (g the gradient, H the Hessian) beside the sum of squared weights and two "
+        "Gini indices, each line a seed. A cleanup would be a fall of Σw² and a rise of the Gini indices."
+    )
+    title = "Is the drop of cos(g, Hg) a cleanup? MLP, addition mod 97, AdamW with λ = 1"
     return {"cleanup": Drawn(curves_figure(panels, title, log_x=False), caption)}
 
 

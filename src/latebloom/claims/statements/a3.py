@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, GREEN, ORANGE, Line, Panel, curves_figure, marked
 from latebloom.claims.evidence import Number, mean, middle, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import (
@@ -62,25 +62,25 @@ def _interpretation(apart: Number) -> Judged:
     return Judged("supported" if apart.value >= MOST else "refuted" if apart.value <= FEW else "mixed", told)
 
 
-CAPTION = (
-    "Accuracies, losses, and the excluded loss, that of the training pairs without the key frequencies, which is "
-    "high where the network depends on them; each line a seed."
-)
-
-
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies and losses."""
-    part = results[STUDY]
+    part = marked(results[STUDY], "dropped", drop_step)
     accuracies = [Line("train_accuracy", "training", ORANGE), Line("test_accuracy", "test", BLUE)]
     losses = [Line("train_loss", "training", ORANGE), Line("test_loss", "test", BLUE)]
-    excluded = [Line("excluded_loss", "excluded loss, training pairs", GREEN)]
+    excluded = [Line("excluded_loss", "training, without the key frequencies (excluded loss)", GREEN)]
+    y = "loss (nats)"
     panels = [
-        Panel("accuracy", part, accuracies, "accuracy"),
-        Panel("loss", part, losses, "loss (nats)", log_y=True),
-        Panel("without the key frequencies", part, excluded, "loss (nats) ", log_y=True),
+        Panel("accuracy", part, accuracies, "accuracy", bounds=((0.1, "accuracy of 0.1"), (0.9, "accuracy of 0.9"))),
+        Panel("loss", part, losses, y, log_y=True),
+        Panel("loss without the key frequencies", part, excluded, y, log_y=True),
     ]
-    title = "Phases of the MLP of document A, addition mod 97"
-    return {"phases": Drawn(curves_figure(panels, title), CAPTION)}
+    title = "Phases of an MLP on addition mod 97, AdamW with λ = 1"
+    caption = (
+        "Accuracies, losses, and the excluded loss: that of the training pairs when the network's key frequencies are "
+        "taken out of its logits, which is high where it depends on them. Each line a seed. The rule compares the "
+        "steps at which test accuracy passes 0.1 and 0.9 with 8000 and 10 000."
+    )
+    return {"phases": Drawn(curves_figure(panels, title), caption)}
 
 
 CLAIM = Claim(

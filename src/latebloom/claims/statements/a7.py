@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, ORANGE, PURPLE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, ORANGE, PURPLE, Line, Panel, curves_figure, marked
 from latebloom.claims.evidence import Number, middle, ratio, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_a import COSINE, EXACT, LASTING, LOW, PUBLISHED, SOURCE, near, taken
@@ -123,22 +124,26 @@ def _verdict(numbers: dict[str, Number], key: str) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """Both cosines and the size of the weights, relative to its peak, by arm."""
     panels = []
+    lines = [
+        Line(COSINE, "published cosine (float32, ε of 1e-8)", ORANGE, 2.6),
+        Line(EXACT, "exact cosine (float64, no ε)", BLUE),
+        Line("relative", "Σw² over its greatest value", PURPLE),
+    ]
+    bounds = ((LOW, f"cosine of {LOW:g}"), (1 - FALLEN, f"Σw² at {1 - FALLEN:g} of its greatest: no cleanup above"))
     for name, words in ARMS.items():
-        part = arm(results, name)
+        part = marked(arm(results, name), "cleaned", cleanup)
+        part = marked(part, "dropped", lambda row, curve: alarm(row, curve, COSINE))
         peak = pl.col(NORM) / pl.col(NORM).max().over("run")
-        shown = Part(part.runs, part.curves.with_columns(peak.alias("relative")), part.facts)
-        lines = [
-            Line(COSINE, "published cosine", ORANGE),
-            Line(EXACT, "exact cosine", BLUE),
-            Line("relative", "Σw² over its greatest", PURPLE),
-        ]
-        panels.append(Panel(words, shown, lines, "cosine; share of greatest"))
+        shown = replace(part, curves=part.curves.with_columns(peak.alias("relative")))
+        words = words.replace("document A's MLP", "addition mod 97, 256 × 256")
+        panels.append(Panel(words, shown, lines, "cosine; share of greatest", bounds=bounds))
     caption = (
-        "cos(g, Hg) of the last minibatch, published and exact (drawn below it: where the two agree they look "
-        "green), and Σw² over its greatest value, each line a seed. A cleanup is where Σw² falls; a prediction would "
-        "be a drop of the cosine before it."
+        "cos(g, Hg) of the last minibatch, published and exact (drawn over it), and the sum of squared weights over "
+        "its greatest value, each line a seed. Cleanup is where half of the fall of Σw² is over, if it falls by a "
+        "quarter; a prediction would be a drop of the cosine before it. AdamW with weight decay λ; all but the first "
+        "network are trained for 4000 steps."
     )
-    title = "Does a drop of cos(g, Hg) predict cleanup? Document A's MLP and five small ones"
+    title = "Does a drop of cos(g, Hg) predict a cleanup? Addition mod 31 where nothing else is said"
     return {"cosines": Drawn(curves_figure(panels, title), caption)}
 
 

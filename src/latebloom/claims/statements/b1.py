@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, KNOWN, ORANGE, Line, Panel, curves_figure
 from latebloom.claims.evidence import Number, ratio, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, happened, steps_by_seed
@@ -57,12 +57,16 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies over training, a panel for each kind of decay."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [Panel(title, arm(results[STUDY], name), lines, "accuracy") for name, (title, _, _) in ARMS.items()]
+    panels = [
+        Panel(title, arm(results[STUDY], name), lines, "accuracy", bounds=KNOWN) for name, (title, _, _) in ARMS.items()
+    ]
     caption = (
-        "Accuracy over training, each line a seed. Runs end 100 steps after they generalise; those with coupled "
-        "decay are given fewer steps."
+        "Accuracy over training, each line a seed; memorised is a training accuracy that stays at 0.99 or more. "
+        "Coupled decay adds λw to the gradient, which Adam then rescales; AdamW shrinks the weights apart from it. "
+        "Runs end 100 steps after they generalise; those with coupled decay are given 500 steps, "
+        "that of AdamW 600, those without decay 2000."
     )
-    title = "Addition mod 97, one-hot MLP of width 128: kinds of weight decay"
+    title = "Addition mod 97, one-hot MLP of width 128: kinds of weight decay (coupled: λw is added to the gradient)"
     return {"decay": Drawn(curves_figure(panels, title), caption)}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, GREEN, LEARNT, ORANGE, PURPLE, Line, Panel, curves_figure
 from latebloom.claims.evidence import Number, mean
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import DEPARTURES, PUBLISHED, SOURCE, at, last
@@ -93,17 +93,19 @@ def figures(results: Results) -> dict[str, Drawn]:
         for kind in ("median", "mean")
     ]
     part = replace(part, curves=part.curves.with_columns(*columns))
-    lines = [Line("median", "median, mean of both layers", BLUE), Line("mean", "mean, mean of both layers", ORANGE)]
+    lines = [Line("median", "median activation", GREEN), Line("mean", "mean activation", PURPLE)]
     panels = [Panel(f"width {w}", part.where(model_widths=[w, w]), lines, "activation after ReLU") for w in WIDTHS]
-    accuracies = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", GREEN)]
-    whole = [Panel(f"width {w}", part.where(model_widths=[w, w]), accuracies, "accuracy") for w in WIDTHS]
+    accuracies = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
+    whole = [
+        Panel(f"width {w}", part.where(model_widths=[w, w]), accuracies, "accuracy", bounds=LEARNT) for w in WIDTHS
+    ]
     return {
         "activations": Drawn(
-            curves_figure(panels, "Activations of one-hot MLPs on addition mod 97, by width", columns=3),
+            curves_figure(panels, "Activations by width of the hidden layers: addition mod 97, one-hot MLP", columns=2),
             "Median and mean activation on the training pairs, mean of both hidden layers, each line a seed.",
         ),
         "accuracies": Drawn(
-            curves_figure(whole, "Accuracy of the same networks (addition mod 97, one-hot MLP)", columns=3),
+            curves_figure(whole, "Accuracy of the same networks: addition mod 97, one-hot MLP", columns=2),
             "Accuracy of the same runs.",
         ),
     }

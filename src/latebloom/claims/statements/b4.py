@@ -87,23 +87,26 @@ def _interpretation(numbers: dict[str, Number]) -> Judged:
 
 def figures(results: Results) -> dict[str, Drawn]:
     """Sparsity over training at both published widths."""
-    sparse = [
-        Line("gini_raw_weights", "Gini, raw weights", BLUE),
-        Line("hoyer_raw_weights", "Hoyer, raw weights", ORANGE),
-        Line("gini_by_basis[embedding,fourier]", "Gini, Fourier components of layer 1", GREEN),
+    ginis = [
+        Line("gini_raw_weights", "Gini index of all weights", BLUE),
+        Line("gini_by_basis[embedding,fourier]", "Gini index of the first layer's Fourier components", GREEN),
     ]
-    small = [Line("weight_share_below_1e_2", "share of weights below 0.01", RED)]
+    hoyer, small = Line("hoyer_raw_weights", "Hoyer sparsity of all weights", ORANGE), "weight_share_below_1e_2"
     parts = {w: results[STUDY].where(model_widths=[w, w]) for w in SHOWN}
-    panels = [Panel(f"width {w}", part, sparse, "sparsity") for w, part in parts.items()]
-    shares = [Panel(f"width {w}", part, small, "share") for w, part in parts.items()]
+    panels = [Panel(f"width {w}", part, ginis, "Gini index") for w, part in parts.items()]
+    panels += [Panel(f"width {w}", part, [hoyer], "Hoyer sparsity") for w, part in parts.items()]
+    line = [Line(small, "share of all weights", RED)]
+    shares = [Panel(f"width {w}", part, line, "share with |w| < 0.01") for w, part in parts.items()]
     return {
         "sparsity": Drawn(
-            curves_figure(panels, "Sparsity of the weights, threshold-free (addition mod 97, one-hot MLP)", columns=2),
-            "Gini and Hoyer indices (0: all alike, 1: one holds everything), each line a seed.",
+            curves_figure(panels, "Sparsity without a threshold: addition mod 97, one-hot MLP, λ = 1", columns=2),
+            "Gini index and Hoyer sparsity (0: all alike, 1: one holds everything), each line a seed. The rule "
+            "compares memorising with generalising, at width 128.",
         ),
         "near-zero": Drawn(
-            curves_figure(shares, "Near-zero weights, as published (addition mod 97, one-hot MLP)", columns=2),
-            "Share of weights below 0.01 in magnitude, each line a seed.",
+            curves_figure(shares, "Near-zero weights, as published: addition mod 97, one-hot MLP, λ = 1", columns=2),
+            "Share of weights below 0.01 in magnitude, each line a seed. The rule compares memorising with "
+            "generalising, at width 128.",
         ),
     }
 

@@ -49,20 +49,18 @@ def _interpretation(found: Number) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """Active units and circuit size over training."""
     lines = [
-        Line("active_units[1]", "active units of the last layer", ORANGE),
-        Line("circuit_size_merrill", "circuit size by ablation", BLUE),
+        Line("active_units[1]", "active: not 0 on an example (mean)", ORANGE),
+        Line("circuit_size_merrill", "circuit: enough to keep every training prediction", BLUE),
     ]
-    panels = [Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "neurons") for w in SHOWN]
+    y = "neurons of the last hidden layer"
+    panels = [Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, y) for w in SHOWN]
     caption = (
-        "Neurons of the last layer that are not 0 on an example (mean), and the least number that keeps every "
+        "Neurons of the last hidden layer that are not 0 on an example (mean), and the least number that keeps every "
         "training prediction when the others are set to 0, added in the order of their incoming norms; each line a "
-        "seed."
+        "seed. The rule compares memorising with the last step, at width 128."
     )
-    return {
-        "circuit": Drawn(
-            curves_figure(panels, "Active units and circuit size (addition mod 97, one-hot MLP)", columns=2), caption
-        )
-    }
+    title = "Active neurons and circuit size: addition mod 97, one-hot MLP, λ = 1"
+    return {"circuit": Drawn(curves_figure(panels, title, columns=2), caption)}
 
 
 CLAIM = Claim(

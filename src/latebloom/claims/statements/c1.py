@@ -9,7 +9,20 @@ import numpy as np
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, Line, Panel, aligned, curves_figure
+from latebloom.claims.drawing import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    PURPLE,
+    RED,
+    YELLOW,
+    Line,
+    Panel,
+    Span,
+    aligned,
+    curves_figure,
+)
 from latebloom.claims.evidence import mean, middle, ratio, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_a import near, taken
@@ -88,23 +101,29 @@ def judge(results: Results) -> Judgement:
 
 
 def figures(results: Results) -> dict[str, Drawn]:
-    """The progress measures over training."""
+    """The progress measures over training, and the phases."""
     part = aligned(results[STUDY], "grokked")
     losses = [
         Line("train_loss", "training loss", ORANGE),
         Line("test_loss", "test loss", BLUE),
-        Line(RESTRICTED, "restricted loss", GREEN),
-        Line(EXCLUDED, "excluded loss, all frequencies", RED),
+        Line(RESTRICTED, "restricted: all pairs, the key frequencies alone", GREEN),
+        Line(EXCLUDED, "excluded: training pairs, all frequencies taken out", RED),
     ]
+    phases = (
+        Span("circuit-formation-started", "circuit-formation-ended", "circuit formation", YELLOW),
+        Span("cleanup-started", "cleanup-ended", "cleanup", PINK),
+    )
     panels = [
-        Panel("losses", part, losses, "loss (nats)", log_y=True),
-        Panel("size of the weights", part, [Line(NORM, "Σw²", PURPLE)], "Σw²"),
+        Panel("losses", part, losses, "loss (nats)", log_y=True, spans=phases),
+        Panel("size of the weights", part, [Line(NORM, "Σw² of all weights", PURPLE)], "Σw²", spans=phases),
     ]
-    title = "Progress measures of the mainline of Nanda et al., addition mod 113"
+    title = "Progress measures of Nanda et al.'s transformer, addition mod 113"
     caption = (
-        "Losses and Σw², each line a seed, steps counted from where it has generalised. Memorisation ends where the "
-        "training loss is low, at the left; then the circuit forms (restricted loss falls, excluded loss rises), and "
-        "cleanup (Σw² falls fastest) comes with the fall of the test loss."
+        "Losses and the sum of squared weights, each line a seed, steps counted from where it has generalised. "
+        "Restricted loss is what the logits' waves of a + b at the network's key frequencies alone give, excluded "
+        "loss what is left without any of them. Shaded, the darker the more runs: circuit formation, from the least "
+        "excluded loss to a restricted loss below 0.01, and cleanup, where Σw² falls fast. Memorisation is what comes "
+        "before."
     )
     x = "steps from generalising"
     return {"progress": Drawn(curves_figure(panels, title, columns=2, log_x=False, x=x), caption)}

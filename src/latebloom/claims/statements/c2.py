@@ -124,7 +124,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     figure = points_figure(
         groups,
         "lines of evidence that hold, of four",
-        "Is it Fourier multiplication? Transformers, addition mod 113, and controls",
+        "Is it Fourier multiplication? Transformers on addition mod 113",
         ((STRAY, f"{STRAY}: the most that a control may show"),),
     )
     caption = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, LEARNT, ORANGE, Line, Panel, curves_figure
 from latebloom.claims.evidence import Number, middle, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_b import happened, steps_by_seed
@@ -48,7 +48,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel a weight decay."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
     panels = [
-        Panel(f"λ = {decay:g}", results[STUDY].where(optim_weight_decay=decay), lines, "accuracy")
+        Panel(f"λ = {decay:g}", results[STUDY].where(optim_weight_decay=decay), lines, "accuracy", bounds=LEARNT)
         for decay in sorted((STANDARD, *OTHERS))
     ]
     title = "The overview's standard set-up: addition mod 97, two layers, batches of 512"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, LEARNT, ORANGE, Line, Panel, curves_figure
 from latebloom.claims.evidence import Number, middle, ratio, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import happened, last
@@ -89,9 +89,14 @@ def _interpretation(better: Number) -> Judged:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel for each batch size and learning rate."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [Panel(words, arm(results[STUDY], name), lines, "accuracy") for name, (words, _) in ARMS.items()]
-    title = "Batch size and learning rate: addition mod 31, MLP, AdamW"
-    caption = "Accuracy over training by batch size and learning rate, each line a seed; λ = 1 but in the last panel."
+    panels = [
+        Panel(words, arm(results[STUDY], name), lines, "accuracy", bounds=LEARNT) for name, (words, _) in ARMS.items()
+    ]
+    title = "Batch size and learning rate: addition mod 31, MLP, AdamW; rate 0.001 and λ = 1 where nothing else is said"
+    caption = (
+        "Accuracy over training by batch size and learning rate, each line a seed, to step 4000; full is a batch of "
+        "all 576 training pairs."
+    )
     return {"batches-and-rates": Drawn(curves_figure(panels, title), caption)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, LEARNT, ORANGE, Line, Panel, curves_figure
 from latebloom.claims.evidence import Number, middle, share
 from latebloom.claims.results import Results
 from latebloom.claims.statements.document_b import happened, steps_by_seed
@@ -31,9 +31,14 @@ def judge(results: Results) -> Judgement:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies of networks without attention."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [Panel(f"width {w}", results[STUDY].where(model_widths=[w, w]), lines, "accuracy") for w in WIDTHS]
+    panels = [
+        Panel(
+            f"hidden layers of width {w}", results[STUDY].where(model_widths=[w, w]), lines, "accuracy", bounds=LEARNT
+        )
+        for w in WIDTHS
+    ]
     title = "Addition mod 97 without attention: one-hot MLPs, half of the pairs, λ = 1"
-    return {"accuracies": Drawn(curves_figure(panels, title, columns=3), "Accuracy over training, each line a seed.")}
+    return {"accuracies": Drawn(curves_figure(panels, title, columns=2), "Accuracy over training, each line a seed.")}
 
 
 CLAIM = Claim(

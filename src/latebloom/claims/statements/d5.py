@@ -8,7 +8,7 @@ import math
 import polars as pl
 
 from latebloom.claims.claim import Claim, Drawn, Judged, Judgement
-from latebloom.claims.drawing import BLUE, ORANGE, Line, Panel, curves_figure
+from latebloom.claims.drawing import BLUE, LEARNT, ORANGE, Line, Panel, curves_figure
 from latebloom.claims.evidence import Number, mean, middle, share
 from latebloom.claims.results import Part, Results
 from latebloom.claims.statements.document_b import happened, steps_by_seed
@@ -72,9 +72,15 @@ def _steps(part: Part) -> list[float]:
 def figures(results: Results) -> dict[str, Drawn]:
     """Accuracies, a panel a task."""
     lines = [Line("train_accuracy", "training accuracy", ORANGE), Line("test_accuracy", "test accuracy", BLUE)]
-    panels = [Panel(words, task(results[STUDY], name), lines, "accuracy") for name, (words, _) in TASKS.items()]
-    title = "A group and three polynomials: MLP, AdamW, λ = 1"
-    caption = "Accuracy over training by task and share of the pairs that is trained on, each line a seed."
+    panels = [
+        Panel(f"{words} of the pairs", task(results[STUDY], name), lines, "accuracy", bounds=LEARNT)
+        for name, (words, _) in TASKS.items()
+    ]
+    title = "A group and three polynomials of x and y: MLP, AdamW, λ = 1"
+    caption = (
+        "Accuracy over training by task and share of the pairs that is trained on, each line a seed. S_4 is the "
+        "group of the permutations of four things. Runs end when they have generalised, or after 4000 steps."
+    )
     return {"tasks": Drawn(curves_figure(panels, title, columns=2), caption)}
 
 
