@@ -151,7 +151,7 @@ def test_an_empty_place_says_where_results_are(command, tmp_path):
     assert code == 0
     assert "No results in" in out
     verdicts = dict(re.findall(r"^([A-D]\d) .*? (open|not here) +– +–", out, re.MULTILINE))
-    assert verdicts == {claim.id: "open" if claim.open_because else "not here" for claim in CLAIMS}
+    assert verdicts == {claim.id: "not here" for claim in CLAIMS}
     # in a ledger that is begun, what has no results is open
     (tmp_path / "begun").mkdir()
     out = command("claims", "--folder", str(tmp_path / "begun"))[1]

@@ -214,9 +214,7 @@ def _list(ledger: tuple[Claim, ...], told: dict[str, dict[str, Any] | None], her
     for one in ledger:
         found = told[one.id]
         if found is None:
-            # what has no rule yet is open wherever it is looked at
-            verdict = "open" if here or one.open_because else "not here"
-            listed.add_row(one.id, one.title, verdict, "–", "–", "–", to_decide(one))
+            listed.add_row(one.id, one.title, "open" if here else "not here", "–", "–", "–", to_decide(one))
             continue
         parts = ["–" if found[part] is None else found[part]["verdict"] for part in ("observation", "interpretation")]
         listed.add_row(one.id, one.title, found["verdict"], *parts, f"{found['seeds']}", f"{found['minutes']:.0f}")
