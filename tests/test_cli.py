@@ -212,7 +212,7 @@ def test_measures_are_listed_with_a_sentence_each(command):
 
 
 COMMANDS = "analyse diagram export figure figures fork import ls measures models optimisers phases presets report run"
-COMMANDS += " serve spec statistics surgeries sweep tasks claims"
+COMMANDS += " compare serve spec statistics surgeries sweep tasks claims"
 
 
 @pytest.mark.parametrize("words", [[], *([word] for word in COMMANDS.split()), ["claims", "run"], ["claims", "judge"]])

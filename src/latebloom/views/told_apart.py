@@ -19,33 +19,36 @@ MOST = 4
 def told_apart(rows: Sequence[RunRow]) -> list[str]:
     """For each run the fields, with their values, in which some run of the same folder has another: "optim.lr=0.01"."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    flat = [dict(_flat(row.spec)) for row in rows]
+    flat = [dict(fields_of(row.spec)) for row in rows]
     for row, fields in zip(rows, flat, strict=True):
         groups[row.folder.rpartition("/")[0]].append(fields)
-    differ = {group: _differing(members) for group, members in groups.items()}
+    differ = {group: differing(members) for group, members in groups.items()}
     return [_told(fields, differ[row.folder.rpartition("/")[0]]) for row, fields in zip(rows, flat, strict=True)]
 
 
-def _differing(members: list[dict[str, Any]]) -> list[str]:
+def differing(members: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The paths at which some of these fields differ, or are not there, in the order in which they come."""
     paths = dict.fromkeys(path for fields in members for path in fields)
     return [path for path in paths if any(fields.get(path) != members[0].get(path) for fields in members[1:])]
 
 
 def _told(fields: dict[str, Any], differ: list[str]) -> str:
-    known = [f"{path}={_said(fields[path])}" for path in differ if path in fields]
+    known = [f"{path}={said(fields[path])}" for path in differ if path in fields]
     return ", ".join([*known[:MOST], *["…"] * (len(known) > MOST)])
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """A field's value as TOML and command lines write it, but for none."""
     return {"True": "true", "False": "false", "None": "none"}.get(str(value), str(value))
 
 
-def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def fields_of(table: Mapping[str, Any], same: Sequence[str] = SAME, before: str = "") -> Iterator[tuple[str, Any]]:
+    """The fields of a spec by path, without the parts `same`."""
     for key, value in table.items():
         path = f"{before}{key}"
-        if path in SAME:
+        if path in same:
             continue
         if isinstance(value, dict):
-            yield from _flat(value, f"{path}.")
+            yield from fields_of(value, same, f"{path}.")
         else:
             yield path, value
