@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -32,6 +33,7 @@ def printed(*found: Comparison) -> str:
     return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "forks.md"
 KNOWN = Shift("grokked", "Grokked", 300, 200, 100, 100)
 NEVER = Shift("cleanup-ended", "Cleanup ends", None, 200, 300, INF, "the fork had none up to step 500")
 NEITHER = Shift("cleanup-ended", "Cleanup ends", None, None, -INF, INF, "seen in neither")
@@ -74,3 +76,12 @@ def test_the_worst_is_that_of_the_steps_that_followed(last, said):
     one = comparison(0, KNOWN, last=last)
     assert one.shock == said
     assert f"worst in {said} step{'s' * (said > 1)}  " in printed(one)
+
+
+def test_the_example_of_the_page_has_the_words_of_today():
+    example = PAGE.read_text("utf-8").partition("$ latebloom fork seed-0 --at grokked")[2].partition("```")[0]
+    words = {" ".join(line.split()) for line in example.splitlines()}
+    told = [" ".join(line.split()) for line in printed(comparison(0, KNOWN, NEVER, last=700)).splitlines()]
+    heads = [line for line in told if line.startswith(("before", "event", "–:", "> n"))]
+    assert len(heads) == 4
+    assert words >= set(heads)
