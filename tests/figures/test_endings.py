@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,15 +51,13 @@ def test_groups_without_runs_are_left_out():
 def test_scaling_marks_the_censored():
     x = np.array([0.1, 0.1, 1.0, 1.0, 2.0])
     times = exact([9000, 9000, 1000, 900, 450], [True, False, False, False, False])
-    (panel,) = scaling_of(
-        x, times, fit_power_law(times, {"λ": x}), "λ", "grokked", "T against λ", at=(0.1, 1, 2)
-    ).panels
+    (panel,) = scaling_of(x, times, fit_power_law(times, {"λ": x}), "optim.weight_decay", "grokked", "T").panels
     drawn = {line.marker: line for line in panel.parts if isinstance(line, Line)}
     assert sorted(drawn["circle"].y) == [450, 900, 1000, 9000]
     assert drawn["triangle-up"].y.tolist() == [9000]
     assert panel.x.scale == panel.y.scale == "log"
-    assert panel.x.ticks == ((0.1, "0.1"), (1.0, "1"), (2.0, "2"))
-    assert drawn[""].label.startswith("T ∝ x^")
+    assert panel.x.title == "weight decay"
+    assert drawn[""].label.startswith("steps ∝ weight decay^")
 
 
 def test_a_map_stripes_cells_by_their_seeds(frame):
@@ -72,3 +72,13 @@ def test_a_map_stripes_cells_by_their_seeds(frame):
     for show in ("grokked", "delay"):
         (panel,) = map_of(diagram, show).panels
         assert sum(isinstance(part, Tile) for part in panel.parts) == len(diagram.cells)
+
+
+def test_a_map_says_which_study_it_is_of_and_what_its_axes_are(frame):
+    diagram = phase_diagram(frame, "weight_decay", "lr")
+    figure = map_of(diagram, study="ends")
+    assert figure.title == "Study ends: end states within 5,000 steps"
+    assert [axis.title for axis in (figure.panels[0].x, figure.panels[0].y)] == ["weight decay", "learning rate"]
+    assert map_of(diagram, "delay").title.startswith("Median steps from memorising")
+    named = map_of(replace(diagram, x="task.name", y="model.name")).panels[0]
+    assert (named.x.title, named.y.title) == ("task.name", "model.name")

@@ -87,7 +87,7 @@ def diagram(
     if output is not None:
         from latebloom.figures.endings import map_of
 
-        map_of(found, show).save(output, "dark" if dark else "light")
+        map_of(found, show, Path(study).stem).save(output, "dark" if dark else "light")
     if as_json:
         print_json(found.to_json())
         return

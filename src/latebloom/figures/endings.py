@@ -23,6 +23,8 @@ HEADS = {
     "delay": "median steps from memorising to grokking; seen in / runs that memorised",
 }
 
+WORDS = {"lr": "learning rate"}
+
 
 def survival_of(groups: Sequence[tuple[str, Times]], event: str, title: str, head: str = "") -> Figure:
     """Kaplan–Meier curves of runs without an event yet, and below them how many runs are still looked at.
@@ -85,9 +87,7 @@ def _at_risk(groups: Sequence[tuple[str, Times]], x: Axis) -> Panel:
     return Panel("Runs at risk", x, Axis("group", range=(-0.6, len(groups) - 0.4), ticks=labels), parts, flip=True)
 
 
-def scaling_of(
-    x: np.ndarray, times: Times, fit: ScalingFit, name: str, event: str, title: str, at: Sequence[float] = ()
-) -> Figure:
+def scaling_of(x: np.ndarray, times: Times, fit: ScalingFit, name: str, event: str, title: str) -> Figure:
     """When runs have an event, against one variable, every run a point, with the power law fitted to them.
 
     Args:
@@ -97,7 +97,6 @@ def scaling_of(
         name: of the variable.
         event: in words.
         title: of the figure.
-        at: ticks of the variable; none leaves them to the renderer.
     """
     seen = times.seen
     # seeds beside each other; the same shift for the same seed
@@ -112,19 +111,22 @@ def scaling_of(
         variable, b = next(iter(fit.exponents.items()))
         ends = "" if b.low is None or b.high is None else f" [{b.low:.2f}, {b.high:.2f}]"
         grid = np.geomspace(x.min(), x.max(), 40)
-        parts.append(Line(grid, fit.predict({variable: grid}), f"T ∝ x^{b.value:.2f}{ends}, {fit.law}", "ink"))
+        parts.append(
+            Line(grid, fit.predict({variable: grid}), f"steps ∝ {_word(name)}^{b.value:.2f}{ends}, {fit.law}", "ink")
+        )
     y = Axis(f"step at which a run is {event}", scale="log")
     note = f"Censored runs count in the fit as later than their last step. {fit.reason}".strip() + _rule(event)
-    across = Axis(name, scale="log", ticks=tuple((float(v), _label(v)) for v in at))
-    return Figure("scaling", title, (Panel(f"By {name}", across, y, tuple(parts)),), note, columns=1, height=3.2)
+    across = Axis(_word(name), scale="log")
+    return Figure("scaling", title, (Panel(f"By {_word(name)}", across, y, tuple(parts)),), note, columns=1, height=3.2)
 
 
-def map_of(diagram: Diagram, show: str = "state") -> Figure:
+def map_of(diagram: Diagram, show: str = "state", study: str = "") -> Figure:
     """A phase diagram; a cell of several end states is striped in proportion.
 
     Args:
         diagram: its cells.
         show: "state", or the median step of "grokked" or "delay".
+        study: its name, for the title.
     """
     inks = _state_inks if show == "state" else _step_inks(diagram.cells, show)
     parts: list[Tile | Text] = []
@@ -137,20 +139,31 @@ def map_of(diagram: Diagram, show: str = "state") -> Figure:
         parts.append(Text(column, row, cell_text(cell, show).replace(" ", "\n"), "tile"))
     axes = [
         Axis(name, range=(-0.5, len(values) - 0.5), ticks=tuple((float(i), _label(v)) for i, v in enumerate(values)))
-        for name, values in ((diagram.x, diagram.xs), (diagram.y, diagram.ys))
+        for name, values in zip(_words(diagram), (diagram.xs, diagram.ys), strict=True)
     ]
     states = diagram.states if show == "state" else ()
     keys = tuple(Key(f"state-{state}", f"{MARKS[state]}  {state}") for state in states)
-    title = (
-        f"End states within {diagram.budget:,} steps" if show == "state" else HEADS[show].partition(";")[0].capitalize()
-    )
+    shown = f"end states within {diagram.budget:,} steps" if show == "state" else HEADS[show].partition(";")[0]
+    title = f"Study {study}: {shown}" if study else shown[:1].upper() + shown[1:]
     rule = STATES_BY if show == "state" else STEPS[show]
     note = f"{_sentence(HEADS[show])} {_sentence(rule)}" + (
         f" Pooled over {', '.join(diagram.pooled)}." if diagram.pooled else ""
     )
-    panel = Panel(title, axes[0], axes[1], tuple(parts), square=True)
+    # one title for both: a square panel is narrower than the figure, and its own would stand apart from the figure's
+    panel = Panel("", axes[0], axes[1], tuple(parts), square=True)
     height = min(6.0, max(2.4, 0.62 * len(diagram.ys) + 0.6))
-    return Figure("phase-map", "Phase diagram", (panel,), note, columns=1, keys=keys, height=height)
+    return Figure("phase-map", title, (panel,), note, columns=1, keys=keys, height=height)
+
+
+def _words(diagram: Diagram) -> tuple[str, str]:
+    """What the axes are called: the last words of their names, where these tell them apart."""
+    x, y = _word(diagram.x), _word(diagram.y)
+    return (x, y) if x != y else (diagram.x, diagram.y)
+
+
+def _word(axis: str) -> str:
+    last = axis.rpartition(".")[2].replace("_", " ")
+    return WORDS.get(last, last)
 
 
 def _state_inks(cell: Cell) -> list[tuple[float, str | float]]:

@@ -123,7 +123,7 @@ def phase_map(
             raise NoFigureError(f"phase-map needs two axes, choose them with --x and --y among {', '.join(free)}")
         x = x or next(name for name in free if name != y)
         y = y or next(name for name in free if name != x)
-    return map_of(phase_diagram(frame, x, y), show)
+    return map_of(phase_diagram(frame, x, y), show, "" if isinstance(study, pl.DataFrame) else study.plan.name)
 
 
 def _frame(study: Study | pl.DataFrame) -> pl.DataFrame:
