@@ -12,7 +12,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c co
 # All targets share one .venv, and two pips at once would break it: `make -j` runs them one after the other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-cluster bench bench-dashboard example screenshots docs figures lint format clean new-venv
+.PHONY: help demo test test-slow test-cluster bench bench-dashboard example notebook screenshots docs figures lint format clean new-venv
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ format: .venv/.installed-dev ## Rewrite the code in the project's style
 
 example: .venv/.installed ## Train the run that ships with the package anew
 	@$(BIN)/python scripts/example.py
+
+notebook: .venv/.installed-dev ## Run the cells of notebooks/first-look.ipynb anew
+	@$(BIN)/python scripts/notebook.py
 
 screenshots: .venv/.installed-dev ## Take the pictures of every page into docs/images/pages
 	@$(BIN)/python scripts/screenshots.py
