@@ -360,6 +360,22 @@ finally:
     assert out.splitlines()[-1] == "False False"
 
 
+@pytest.mark.parametrize("words", [["report", "no-such"], ["statistics", "no-such"], ["diagram", "no-such", "a", "b"]])
+def test_a_wrong_name_is_told_before_torch_is_imported(words, tmp_path):
+    code = f"""
+import sys
+from latebloom import cli
+sys.argv = ["latebloom", *{words!r}]
+try:
+    cli.main()
+except SystemExit as end:
+    print(end.code, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "2 False"
+    assert "no-such" in done.stderr
+
+
 def test_a_closed_pipe_is_no_error(tmp_path):
     script = f"{Path(sys.executable).with_name('latebloom')} measures | head -n 1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)

@@ -73,12 +73,17 @@ def report(*run: str, runs: RunsFolder = Path("runs")) -> None:
 def _reported(name: str, runs: Path) -> Path:
     from latebloom.store import open_run, open_study
     from latebloom.store.study_file import FILE
-    from latebloom.views.report import write_report
-    from latebloom.views.study_report import write_study_report
 
+    # what writes reports takes seconds to import, and is not waited for to hear of a wrong name
     if any((place / FILE).is_file() for place in (Path(name), runs / name)):
-        return write_study_report(open_study(name, runs))
-    return write_report(open_run(name, runs))
+        study = open_study(name, runs)
+        from latebloom.views.study_report import write_study_report
+
+        return write_study_report(study)
+    found = open_run(name, runs)
+    from latebloom.views.report import write_report
+
+    return write_report(found)
 
 
 @app.command

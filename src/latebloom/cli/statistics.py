@@ -26,6 +26,7 @@ def statistics(
     STUDY is a study's name or folder, or a Parquet file of outcomes. Runs that ended before the event are censored,
     never dropped; intervals are over seeds. Fits are power laws with a censored likelihood, T in steps.
     """
+    _check(study, runs)
     from latebloom.analysis.outcomes import axes_of, axis_named, open_outcomes
     from latebloom.analysis.statistics import by_axis, fit_all, times_of
     from latebloom.errors import LatebloomError
@@ -74,6 +75,7 @@ def diagram(
     names. End states follow Liu et al. 2022 (first steps with 90 % training and test accuracy, 1000 steps apart), and
     tell collapse, anti-grokking, settled plateaus and divergence besides.
     """
+    _check(study, runs)
     from latebloom.analysis.diagram import phase_diagram
     from latebloom.analysis.end_states import LIU
     from latebloom.analysis.outcomes import open_outcomes
@@ -97,3 +99,12 @@ def diagram(
         out.print(line, highlight=False)
     if output is not None:
         out.print(f"Figure: {output}", highlight=False)
+
+
+def _check(study: str, runs: Path) -> None:
+    """Tells of a name that is no study before all that reads it is imported, which takes seconds."""
+    from latebloom.store.study import study_at
+    from latebloom.store.study_file import read_study
+
+    if not study.endswith(".parquet"):
+        read_study(study_at(study, runs))

@@ -81,6 +81,19 @@ class Study:
         return open_run(self.folder / run_id)
 
 
+def study_at(path: str | Path, root: str | Path = "runs") -> Path:
+    """The folder that a study's path, or its name in a runs folder, means; it need not be there.
+
+    Raises:
+        StoreError: it is an address.
+    """
+    place, root = local_path(path), local_path(root)
+    if place.name == FILE:
+        place = place.parent
+    inside = root / place
+    return inside if not (place / FILE).is_file() and (inside / FILE).is_file() else place
+
+
 def open_study(path: str | Path, root: str | Path = "runs") -> Study:
     """Open a study for reading.
 
@@ -91,11 +104,7 @@ def open_study(path: str | Path, root: str | Path = "runs") -> Study:
     Raises:
         StoreError: when there is none, or it is damaged, or it is an address.
     """
-    place, root = local_path(path), local_path(root)
-    if place.name == FILE:
-        place = place.parent
-    inside = root / place
-    return Study(inside if not (place / FILE).is_file() and (inside / FILE).is_file() else place)
+    return Study(study_at(path, root))
 
 
 def frame_of(rows: Iterable[tuple[Run, Mapping[str, Any]]]) -> pl.DataFrame:
