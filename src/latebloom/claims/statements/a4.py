@@ -56,7 +56,7 @@ def figures(results: Results) -> dict[str, Drawn]:
     title = "Does the gradient follow an eigenvector? MLP, addition mod 97, λ = 1"
     caption = (
         "Share of the squared gradient along the eigenvectors of the Hessian's largest eigenvalues, taken every 6000 "
-        "steps on all training pairs, beside the exact cosine of g and Hg, which is high without them. Each line a "
+        "steps on all training pairs, beside the exact cosine of g and Hg, which is high all the same. Each line a "
         "seed."
     )
     return {"eigenvectors": Drawn(curves_figure(panels, title, columns=2, log_x=False), caption)}

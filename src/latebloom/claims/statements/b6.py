@@ -69,11 +69,14 @@ def figures(results: Results) -> dict[str, Drawn]:
     law, b = None, fit.exponents.get("width")
     if b is not None:
         b = Number("", b.value, b.low, b.high, form=".2f")
-        law = (f"steps ∝ width^{b}".replace("-", "−"), fit.predict({"width": np.array(widths, float)}).tolist())
+        law = (
+            f"steps ∝ width^{b}, 95 % interval".replace("-", "−"),
+            fit.predict({"width": np.array(widths, float)}).tolist(),
+        )
     figure = points_figure(
         groups,
-        "steps until memorised",
-        "Memorising (training accuracy ≥ 0.99) by width: addition mod 97, one-hot MLP",
+        "steps to a training accuracy of 0.99",
+        "Memorising by width: addition mod 97, one-hot MLP",
         log_y=True,
         x="width of both hidden layers",
         fit=law,

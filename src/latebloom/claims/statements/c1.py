@@ -120,10 +120,10 @@ def figures(results: Results) -> dict[str, Drawn]:
     title = "Progress measures of Nanda et al.'s transformer, addition mod 113"
     caption = (
         "Losses and the sum of squared weights, each line a seed, steps counted from where it has generalised. "
-        "Restricted loss is what the logits' waves of a + b at the network's key frequencies alone give, excluded "
-        "loss what is left without any of them. Shaded, the darker the more runs: circuit formation, from the least "
-        "excluded loss to a restricted loss below 0.01, and cleanup, where Σw² falls fast. Memorisation is what comes "
-        "before."
+        "Restricted loss is what the logits' waves of a + b at the network's key frequencies alone give; excluded "
+        "loss is what is left when the waves of all frequencies are taken out. Shaded, the darker the more runs: "
+        "circuit formation, from the least excluded loss to a restricted loss below 0.01, and cleanup, where Σw² "
+        "falls fast. Memorisation is what comes before."
     )
     x = "steps from generalising"
     return {"progress": Drawn(curves_figure(panels, title, columns=2, log_x=False, x=x), caption)}
