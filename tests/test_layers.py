@@ -36,7 +36,7 @@ RULES: dict[str, set[str]] = {
     "studies": {"experiment", "ensemble", "analysis", "store", "spec", "training", "measures", "process"},
     "views": {"store", "analysis", "measures"},
     "figures": {"views", "store", "analysis", "measures"},
-    "claims": {"studies", "spec", "forks", "analysis", "store", "views", "figures"},
+    "claims": {"studies", "spec", "forks", "analysis", "store", "views"},
     "dashboard": {"views", "store", "analysis", "measures", "spec"},
     "recorder": {"store", "analysis", "provenance", "views"},
     "__init__": {"store", "spec", "experiment", "recorder", "figures"},

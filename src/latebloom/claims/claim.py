@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from latebloom.claims.evidence import Number
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
+    from matplotlib.figure import Figure
 
     from latebloom.claims.results import Examination, Results
-    from latebloom.figures import Figure
 
 Verdict = Literal["supported", "refuted", "mixed", "open"]
 LEAST_SEEDS = 5
@@ -74,7 +73,7 @@ class Judgement:
 class Drawn:
     """A figure with the sentence below it, in which numbers stand as `{name}`."""
 
-    figure: Drawing | Figure
+    figure: Figure
     caption: str
 
 

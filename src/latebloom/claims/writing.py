@@ -10,7 +10,6 @@ from latebloom.claims.claim import LEAST_SEEDS, Claim, Drawn, Judgement
 from latebloom.claims.judging import read_judgement, write_judgement
 from latebloom.claims.results import Results
 from latebloom.errors import LatebloomError
-from latebloom.figures import Figure
 from latebloom.views.inks import save
 
 HEAD = """# Claims
@@ -69,8 +68,7 @@ def publish(claim: Claim, judgement: Judgement, results: Results, folder: Path) 
     place = folder / claim.id
     drawn = claim.figures(results)
     for name, one in drawn.items():
-        path = place / f"{name}.png"
-        one.figure.save(path) if isinstance(one.figure, Figure) else save(one.figure, path)
+        save(one.figure, place / f"{name}.png")
     text = "\n".join([f"# {claim.id}: {claim.title}", "", *finding(claim, judgement, told, results, drawn), ""])
     try:
         (place / "finding.md").write_text(text, "utf-8")
