@@ -85,6 +85,19 @@ def test_a_run_under_way_tells_what_came_so_far(command, two, tmp_path):
         writer.stop("asked to")
 
 
+def test_a_run_without_a_log_has_dashes(command, two, tmp_path):
+    bare = tmp_path / "runs" / "made" / "bare"
+    bare.mkdir()
+    (bare / "spec.json").write_bytes((bare.parent / "one" / "spec.json").read_bytes())
+    for words in ((), ("--at", "memorised"), ("--at", "50")):
+        code, out, _ = command("compare", "one", "bare", *words)
+        assert code == 0
+        assert cells(out, "what differs") == ["–", "–"]
+        assert cells(out, "memorised") == ["50", "–"]
+        assert cells(out, "numbers at step") == ["50" if words else "800", "–"]
+        assert ("nothing was logged of bare" in out) == bool(words)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -54,6 +54,8 @@ def _moment(run: Run, at: str | None) -> tuple[float, str]:
 
     if at is None:
         return float("inf"), ""
+    if not run.scalars.height:
+        return float("nan"), f"--at {at}: nothing was logged of {run.id}"
     try:
         step = moment_of(run, at).step
     except EventMissingError as error:

@@ -65,7 +65,7 @@ def table(told: Sequence[dict[str, Any]]) -> Table:
         made.add_column(head, justify="right" if head else "left", overflow="fold")
 
     def rows(title: str, names: Mapping[str, str], cells: Sequence[Mapping[str, str]]) -> None:
-        made.add_row(title, style="bold")
+        made.add_row(title, *("" if names else "–" for _ in cells), style="bold")
         for key, name in names.items():
             made.add_row(f"  {name}", *(cell.get(key, "–") for cell in cells))
 
