@@ -195,7 +195,7 @@ def spelt(median: Median, unit: str = "") -> str:
     form = "{:+,.0f}" if unit else "{:.3g}"
     low, high = (form.format(end) if math.isfinite(end) else "" for end in (median.low, median.high))
     if low == high:
-        return low or ("never" if median.low == math.inf else "–")
+        return low or "–"
     return f"> {low}" if not high else f"< {high}" if not low else f"{low} … {high}"
 
 

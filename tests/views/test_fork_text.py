@@ -63,12 +63,12 @@ def test_an_accuracy_that_nothing_was_lost_of_is_0():
     assert [number(value) for value in (-0.0, 0.0, -0.25, math.nan, None)] == ["0", "0", "-0.25", "–", "–"]
 
 
-@pytest.mark.parametrize(("parts", "said"), [(110, "10"), (None, "never")])
+@pytest.mark.parametrize(("parts", "said"), [(110, "10 "), (None, "> 400 ")])
 def test_when_forks_and_twins_part_is_told_in_steps(parts, said):
     told = printed(*(comparison(seed, KNOWN, parts=parts) for seed in range(2)))
     head, row = told.partition("medians over runs")[2].splitlines()[1:3]
     assert "parts after, steps" in head
-    assert row.split()[:4] == ["no", "decay", "100", said]
+    assert " ".join(row.split()).startswith(f"no decay 100 {said}")
 
 
 @pytest.mark.parametrize(("last", "said"), [(110, 10), (101, 1), (100 + SHOCK, SHOCK), (5000, SHOCK)])

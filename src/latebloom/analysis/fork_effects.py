@@ -71,7 +71,7 @@ class Effect:
         at: the moment, as it was asked for.
         parents: the names of the runs that were forked.
         steps: where each was.
-        parts: steps from the fork to where fork and twin part; infinite where they never do.
+        parts: steps from the fork to where fork and twin part; of those that do not, more than the steps that followed.
         events: for each event.
         cost: for each number of how well the network answers: after the change less before it, at the fork's step.
         end: for each measure at the last step: fork less twin.
@@ -113,13 +113,15 @@ def _effect(at: str, change: str, members: Sequence[Comparison], draws: int) -> 
         known = [x for member in members if (x := value(member)) is not None and not math.isnan(x)]
         return median_of(known, known, draws)
 
+    ends = ((c.last, math.inf) if c.parts is None else (c.parts, c.parts) for c in members)
+    parted = [(low - c.step, high - c.step) for (low, high), c in zip(ends, members, strict=True)]
     costs = dict.fromkeys(name for member in members for name in member.cost)
     return Effect(
         change,
         at,
         tuple(member.parent for member in members),
         tuple(member.step for member in members),
-        median(lambda c: math.inf if c.parts is None else c.parts - c.step),
+        median_of([part[0] for part in parted], [part[1] for part in parted], draws),
         tuple(_events(members, draws)),
         {name: median(lambda c, n=name: _less(c.cost.get(n, {}), "after", "before")) for name in costs},
         {name: median(lambda c, n=name: _less(c.end.get(n, {}), "fork", "twin")) for name in WATCHED},

@@ -155,7 +155,7 @@ def _bounds(low: float, high: float) -> str:
     if math.isnan(low) or (math.isinf(low) and math.isinf(high) and low != high):
         return OPEN
     if low == high:
-        return "never" if math.isinf(low) else _signed(low)
+        return _signed(low)
     if math.isinf(high):
         return f"> {_signed(low)}"
     return f"< {_signed(high)}" if math.isinf(low) else f"{_signed(low)} … {_signed(high)}"
