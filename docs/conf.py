@@ -39,7 +39,8 @@ def measures_page() -> str:
     lines = [
         "# Measures",
         "",
-        "Every number that latebloom logs. `latebloom measures WORD` prints the same for one word.",
+        "Every number that latebloom logs. `latebloom measures WORD` prints the same for one word. Your own come in as "
+        "`file.py:object`, a `Measure` with its records: `--measures default,examples/own_measure.py:UNDECIDED`.",
         "",
     ]
     told = set()

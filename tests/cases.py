@@ -180,6 +180,7 @@ OWN: dict[str, dict[str, Any]] = {
     },
     "own optimiser": {"optim": {"name": f"{_FILES}/own_optimiser.py:Lion", "lr": 0.01}},
     "own loss": {"loss": {"name": f"{_FILES}/own_loss.py:smoothed"}},
+    "own measure": {"log": {"measures": f"none,{_FILES}/own_measure.py:UNDECIDED"}},
     "own gradient rule": {"gradient": {"name": f"{_FILES}/own_gradient_rule.py:Clipped", "most": 0.05}},
 }
 

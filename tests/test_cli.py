@@ -391,6 +391,7 @@ def test_a_closed_pipe_is_no_error(tmp_path):
         ["--optim.name", "own_optimiser.py:Lion"],
         ["--gradient.name", "own_gradient_rule.py:Clipped"],
         ["--loss.name", "own_loss.py:smoothed"],
+        ["--measures", "own_measure.py:UNDECIDED"],
     ],
 )
 def test_examples_run_through_the_same_path(command, tmp_path, words):
@@ -400,6 +401,7 @@ def test_examples_run_through_the_same_path(command, tmp_path, words):
     assert (code, err) == (0, "")
     folder = Path(out.split("Report: ")[1].strip()).parent
     kind, name = words[0][2:].split(".")[0], words[1].split(":")[0]
+    assert (kind == "measures") == ("undecided_test" in latebloom.open(folder).scalars.columns)
     assert (folder / f"{kind}-{name}").read_bytes() == (ROOT / "examples" / name).read_bytes()
     assert latebloom.open(folder).spec["sources"][kind]
 
@@ -448,6 +450,51 @@ def test_a_faulty_loss_of_ones_own_gives_one_message(command, tmp_path, returned
     code, _, err = command("run", "--loss.name=mine.py:loss", "--task.p=7", "--steps=5")
     assert code == 2
     assert message in err
+
+
+# tests check the types of what is built
+UNTYPED = "object.__setattr__(UNDECIDED, 'compute', 3)"
+MEASURE_FAULTS = {
+    "no Measure": ("UNDECIDED = Measure(", "OTHER = Measure(", "expected a Measure 'UNDECIDED' in mine.py"),
+    "a taken name": ('Measure("undecided"', 'Measure("norms"', "expected a name of its own, got 'norms'"),
+    "no word": ('Measure("undecided"', 'Measure("un,decided"', "expected a name of small letters, digits and dashes"),
+    "a taken record": ('f"undecided_{part}",', '"train_loss",', "names of their own, got 'train_loss' once more"),
+    "no column": ('f"undecided_{part}",', 'f"{part}/share",', "a record's name of letters, digits and _"),
+    "no records": ("RECORDS, undecided,", "(), undecided,", "expected records, one for each number, got ()"),
+    "a cost below 0": ("cost=0.05", "cost=-1.0", "expected a cost above 0"),
+    "no function": ("cost=0.05)", f"cost=0.05)\n{UNTYPED}", "expected functions as compute and lacking, got 3"),
+    "no dict": ("return {f", "return [] or 0.5  # {f", "expected a dict of named numbers and arrays, got float"),
+    "an unknown number": ('{f"undecided_{part}": ent', '{f"{part}_entropy": ent', "got 'train_entropy'"),
+    "a tensor": (".mean().item()", ".mean()", "expected undecided_train as a float, since its record has no axes"),
+    "raises": (
+        "subject = probe.subject",
+        "raise KeyError('x')",
+        "UNDECIDED failed when it was tried: KeyError",
+    ),
+    "a syntax error": ("def undecided(", "def undecided", "could not be loaded: SyntaxError"),
+}
+
+
+@pytest.mark.parametrize("fault", MEASURE_FAULTS)
+def test_a_faulty_measure_of_ones_own_gives_one_message(command, tmp_path, fault):
+    old, new, message = MEASURE_FAULTS[fault]
+    text = (ROOT / "examples" / "own_measure.py").read_text("utf-8")
+    assert old in text
+    (tmp_path / "mine.py").write_text(text.replace(old, new), "utf-8")
+    code, _, err = command("run", "--measures=mine.py:UNDECIDED", *SMALL)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("runs/quick/*"))
+
+
+def test_a_measure_of_ones_own_that_fails_later_ends_the_run_with_its_message(command, tmp_path):
+    text = (ROOT / "examples" / "own_measure.py").read_text("utf-8")
+    late = "if probe.update is not None and probe.update.optim['count'] > 20: raise ValueError('too late')\n    "
+    (tmp_path / "mine.py").write_text(text.replace("subject = probe", f"{late}subject = probe"), "utf-8")
+    code, _, err = command("run", "--measures=mine.py:UNDECIDED", *SMALL)
+    assert (code, "mine.py:UNDECIDED failed: ValueError: too late" in err) == (2, True)
+    assert latebloom.open(next(tmp_path.glob("runs/quick/*/"))).state == "failed"
 
 
 def test_a_network_whose_fast_path_differs_is_refused(command, tmp_path):

@@ -158,7 +158,7 @@ def test_the_fast_path_is_apply_and_its_gradient_that_of_plain_autograd(row):
 def test_every_row_is_another_run(row):
     changed = cases.SPECS[row]
     base = cases.table_of("as it is") | {key: cases.table_of(row)[key] for key in ("task", "model") if key in changed}
-    if set(changed) <= {"task", "model"}:
+    if set(changed) <= {"task", "model", "log"}:
         assert setup(row).spec.identity != setup("as it is").spec.identity
         return
     plain = Setup.of(resolve(base | {"batch": "full", "split": {"fraction": 0.5}}))
@@ -191,6 +191,7 @@ def needed() -> dict[str, Callable[[RunSpec], bool]]:
             for field in dataclasses.fields(cls):
                 for value in literals(hints[field.name]):
                     needs[f"{kind} {name}: {field.name} = {value}"] = _with(kind, name, field.name, value)
+    needs["measure file.py:object"] = lambda spec: ":" in spec.log.measures
     needs["loss file.py:function"] = lambda spec: ":" in spec.loss.name
     for loss in LOSSES:
         needs[f"loss.name = {loss}"] = lambda spec, loss=loss: spec.loss.name == loss
@@ -257,6 +258,7 @@ def test_no_row_is_missing():
         ("decay switched off", "changes other than {}"),
         ("own gradient rule", "gradient file.py:Class"),
         ("own loss", "loss file.py:function"),
+        ("own measure", "measure file.py:object"),
     ],
 )
 def test_a_row_that_is_taken_out_is_missed(row, said):

@@ -20,7 +20,7 @@ from latebloom.axes import Grads, Params
 from latebloom.errors import LatebloomError
 from latebloom.process import default_threads
 from latebloom.provenance import provenance
-from latebloom.spec import RunSpec, checkpoint_due, log_due, log_gap, source_file, write
+from latebloom.spec import RunSpec, checkpoint_due, log_due, log_gap, own_measures, source_file, write
 from latebloom.store import Layout, Origin, Run, RunWriter, StoreError, open_run, read_origin, write_origin
 from latebloom.training import (
     Setup,
@@ -32,6 +32,7 @@ from latebloom.training import (
     hyper_at,
     multiply_adds,
     train,
+    update,
 )
 
 Watcher = Callable[[int, dict[str, float], Timeline], None]
@@ -97,15 +98,31 @@ def prepared(spec: RunSpec, device: str | None = None) -> Setup:
     try:
         setup = Setup.of(spec, device)
         check(setup)
+        _try_own_measures(setup)
     except LatebloomError:
         raise
     except (Exception, SystemExit) as error:
         # what is built in has no excuse: its traceback is a bug report
         if not spec.sources:
             raise
-        own = ", ".join(f"{kind} {spec.name_of(kind)}" for kind in spec.sources)
+        own = ", ".join(f"{kind} {name}" for kind in spec.sources for name in spec.names_of(kind))
         raise LatebloomError(f"your own {own} failed when it was tried: {type(error).__name__}: {error}") from error
     return setup
+
+
+def _try_own_measures(setup: Setup) -> None:
+    """Takes each of the user's own measures once.
+
+    Raises:
+        LatebloomError: one gives something else than its records say.
+    """
+    own = own_measures(setup.spec.log.measures)
+    if not own:
+        return
+    state = setup.initial_state()
+    if any(measure.needs_update for measure in own):
+        state = update(setup, state)
+    measures.take(measures.Probe(subject_of(setup), state.params, last_update(setup, state)), own)
 
 
 def opened(
@@ -165,7 +182,7 @@ class Session:
         self.setup, self.spec, self.writer = setup, setup.spec, writer
         self.watch, self.interrupted, self.tell = watch, interrupted, tell
         self.subject = subject_of(setup)
-        self.measures, self.strides = measures.chosen(self.spec.log.measures), self.spec.strides
+        self.measures, self.strides = self.spec.measures, self.spec.strides
         self.timeline, self.digest = Timeline(), hashlib.sha256()
         self.row: dict[str, float] = {}
         self.seconds = {"measure_s": 0.0, "store_s": 0.0}
@@ -267,7 +284,7 @@ class Session:
         due = self.measures if last else measures.due(self.measures, state.step, gap, self.strides)
         sound = state.finite() and bool(torch.isfinite(probe.logits).all())
         # what is no number cannot be taken apart: only how well it answers is recorded
-        values = measures.take(probe, due if sound else measures.chosen("none"))
+        values = self._taken(probe, due if sound else measures.chosen("none"))
         row = {name: value for name, value in values.items() if isinstance(value, float)}
         arrays = {name: value for name, value in values.items() if isinstance(value, xarray.DataArray)}
         after = time.perf_counter()
@@ -283,6 +300,18 @@ class Session:
             )
             self.writer.fail(message, self._events())
             raise DivergedError(message)
+
+    def _taken(self, probe: measures.Probe, due: tuple[measures.Measure, ...]) -> measures.Values:
+        """What is due; that one of the user's own failed is told without a traceback."""
+        try:
+            return measures.take(probe, due)
+        except (Exception, SystemExit) as error:
+            if "measures" not in self.spec.sources:
+                raise
+            own = ", ".join(self.spec.names_of("measures"))
+            told = error if isinstance(error, LatebloomError) else f"{own} failed: {type(error).__name__}: {error}"
+            self.writer.fail(str(told), self._events())
+            raise LatebloomError(str(told)) from error
 
     def _checkpoint_due(self, step: int) -> bool:
         return checkpoint_due(step, self.spec.checkpoints.every) or step == self.spec.first_step
@@ -352,8 +381,7 @@ def _write_sources(spec: RunSpec, folder: Path) -> None:
     try:
         (folder / "spec.toml").write_text(write(spec), "utf-8")
         for kind in spec.sources:
-            file = source_file(kind, spec.name_of(kind))
-            if file is not None:
+            for file in filter(None, (source_file(kind, name) for name in spec.names_of(kind))):
                 shutil.copyfile(file, folder / f"{kind}-{file.name}")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror}") from error

@@ -327,3 +327,26 @@ def test_own_code_is_never_run(root, tmp_path, monkeypatch):
     assert answer.status_code == 400
     assert "runs no code that a runs folder names" in answer.json()["error"]
     assert ask(root, "/api/runs", group="own")["found"] == 1
+
+
+@pytest.mark.parametrize("kind", ["task", "model", "loss"])
+def test_code_that_a_folder_names_without_saying_so_is_never_run(root, tmp_path, kind):
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n", "utf-8")
+    run = run_experiment(small(steps="4", seed="77"), root, f"evil-{kind}", threads=1)
+    spec = json.loads((run.folder / "spec.json").read_text("utf-8"))
+    spec[kind]["name"] = f"{evil}:X"
+    (run.folder / "spec.json").write_text(json.dumps(spec), "utf-8")
+    assert "runs no code that a runs folder names" in ask(root, f"/api/inside/evil-{kind}/{run.id}")["reason"]
+    assert client(root).get(f"/api/tables/evil-{kind}/{run.id}?step=0").status_code == 400
+    client(root).get(f"/run/evil-{kind}/{run.id}")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_run_with_a_measure_of_its_users_own_is_looked_at_without_the_measure(root, tmp_path):
+    own = tmp_path / "mine.py"
+    own.write_text((Path(__file__).parents[2] / "examples" / "own_measure.py").read_text("utf-8"), "utf-8")
+    run = run_experiment(small(log__measures=f"light,{own}:UNDECIDED", steps="4"), root, "measured", threads=1)
+    own.write_text("raise SystemExit('it was run')", "utf-8")
+    assert "reason" not in ask(root, f"/api/inside/measured/{run.id}")
+    assert client(root).get(f"/run/measured/{run.id}").status_code == 200

@@ -29,6 +29,9 @@ def asking(root: Path, allowed: bool) -> TestClient:
         ("quick", {"--runs": "/tmp"}, "expected settings such as optim.weight_decay"),
         ("quick", {"steps=1 --runs": "/tmp"}, "expected settings such as optim.weight_decay"),
         ("quick", {"task.name": "mine.py:Task"}, "expected a name that is built in"),
+        ("quick", {"log.measures": "light,mine.py:M"}, "expected a name that is built in"),
+        ("quick", {"log": '{measures = "mine.py:M"}'}, "expected names that are built in"),
+        ("quick", {"task": '{name = "mine.py:Task"}'}, "expected names that are built in"),
         ("quick", {"loss.name": "os:system"}, "expected a name that is built in"),
     ],
 )

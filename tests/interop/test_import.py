@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 
 import pytest
@@ -14,6 +15,8 @@ from foreign import SPLIT, first_code, first_code_logits, lens, lens_logits
 from latebloom import measures
 from latebloom.errors import LatebloomError
 from latebloom.interop import InteropError, import_network, read_network
+from latebloom.interop.derive import METADATA, table_in
+from latebloom.interop.files import read_weights
 from latebloom.training import Setup
 from latebloom.views.report import render_report
 
@@ -331,3 +334,17 @@ def test_a_name_cannot_leave_its_folder(tmp_path, name):
     save_file(first_code(7), tmp_path / "net.safetensors")
     with pytest.raises(LatebloomError, match="--name: expected letters"):
         import_network(tmp_path / "net.safetensors", "nanda2023", SPLIT, name=name, runs=tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"log": {"measures": "light,mine.py:M"}},
+        {"loss": {"name": "mine.py:f"}},
+        {"optim": {"name": "mine.py:C", "lr": 0.1}},
+        {"fork": {"surgery": {"name": "mine.py:C"}}},
+    ],
+)
+def test_code_that_a_file_names_is_not_taken_over(tmp_path, table):
+    save_file(first_code(7), tmp_path / "net.safetensors", {METADATA: json.dumps({"spec": table | {"steps": 7}})})
+    assert table_in(read_weights(tmp_path / "net.safetensors")) == {"steps": 7}

@@ -228,6 +228,30 @@ def test_own_loss_is_a_part_of_the_identity_and_its_faults_are_told(tmp_path):
     assert RunSpec.model_validate(raw) == specs[1]
 
 
+def test_own_measure_is_a_part_of_the_identity_and_its_faults_are_told(tmp_path):
+    own = Path(__file__).parents[2] / "examples" / "own_measure.py"
+    changed = tmp_path / "changed.py"
+    changed.write_text(own.read_text("utf-8").replace("cost=0.05", "cost=2.0"), "utf-8")
+    specs = [quick(log__measures=f"light,{file}:UNDECIDED") for file in (own, changed)]
+    assert [len(spec.sources["measures"]) for spec in specs] == [64, 64]
+    assert specs[0].sources != specs[1].sources
+    assert [spec.measures[-1].name for spec in specs] == ["undecided", "undecided"]
+    assert [spec.strides["undecided"] for spec in specs] == [1, 10]
+    assert "did you mean UNDECIDED" in faults(log__measures=f"{own}:UNDECIDE")["log.measures"]
+    assert "found none at" in faults(log__measures=f"{tmp_path}/none.py:x")["log.measures"]
+    both = f"{own}:UNDECIDED,{changed}:UNDECIDED"
+    assert "got 'undecided', which another measure has" in faults(log__measures=both)["log.measures"]
+    assert "your own: file.py:object" in faults(log__measures="undecided")["log.measures"]
+    strided = quick(log__measures=f"{own}:UNDECIDED", log__strides="{undecided = 7}")
+    assert strided.strides == {"fit": 1, "undecided": 7}
+    misspelt = faults(log__measures=f"{own}:UNDECIDED", log__strides="{undecide = 7}")
+    assert "did you mean undecided" in misspelt["log.strides"]
+    # what is stored is read without running the file
+    raw = specs[1].model_dump(mode="json")
+    changed.unlink()
+    assert RunSpec.model_validate(raw) == specs[1]
+
+
 def test_own_file_that_raises(tmp_path):
     bad = tmp_path / "bad.py"
     bad.write_text("1 / 0", "utf-8")

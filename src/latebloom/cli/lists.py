@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 SHORT_RUNS = (
     "However short a run is, it takes each of its measures some 20 times: `quick`, with 231 log rows, at one in 10.\n"
-    "How many log rows apart single measures are taken is a setting: --log.strides '{spectrum = 5, kernel = 20}'."
+    "How many log rows apart single measures are taken is a setting: --log.strides '{spectrum = 5, kernel = 20}'.\n"
+    "Your own come in as file.py:object: --measures default,examples/own_measure.py:UNDECIDED."
 )
 
 

@@ -89,10 +89,9 @@ def _asked_for(preset: str, runs: Path, changes: dict[str, str]) -> tuple[str, R
 
 def _dear(spec: RunSpec, device: str | None) -> str:
     """What is said before a run whose costly measures make its measuring longer than its training."""
-    from latebloom.measures import chosen
     from latebloom.spec import takings
 
-    strides, log, asked = spec.strides, spec.log, chosen(spec.log.measures)
+    strides, log, asked = spec.strides, spec.log, spec.measures
     # in training steps, as the measures state it
     worth = {m.name: m.cost * takings(spec.steps, log.every, strides[m.name]) for m in asked}
     if sum(worth.values()) <= spec.steps or all(m.level != "all" for m in asked):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from latebloom.errors import LatebloomError
-from latebloom.spec import override, presets, read, resolve
+from latebloom.spec import names_code, override, presets, read, resolve
 from latebloom.store import Run
 
 MOST_JOBS = 4
@@ -49,7 +49,10 @@ class Jobs:
         if preset not in presets():
             raise LatebloomError(f"expected a preset among {', '.join(presets())}, got {preset!r}")
         group, table = read(preset)
-        spec = resolve(override(table, _settings(settings)))
+        table = override(table, _settings(settings))
+        if names_code(table):
+            raise LatebloomError("expected names that are built in, got one of a file or a module: `latebloom run`")
+        spec = resolve(table)
         words = [preset, *(f"--{path}={value}" for path, value in settings.items())]
         return self._launch(f"{group}/{spec.run_id}", ["run", *words])
 
@@ -129,6 +132,6 @@ def _settings(settings: dict[str, str]) -> dict[str, str]:
         if not _SETTING.fullmatch(path) or not isinstance(value, str):
             raise LatebloomError(f"expected settings such as optim.weight_decay with a text, got {path!r}")
         # a name may be a file of anybody's, and a file is code
-        if path.endswith("name") and re.search(r"[:/\\]", value):
+        if path.endswith(("name", "measures")) and re.search(r"[:/\\]", value):
             raise LatebloomError(f"{path}: expected a name that is built in, got {value!r}; own files: `latebloom run`")
     return settings

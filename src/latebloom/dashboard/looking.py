@@ -13,6 +13,7 @@ from typing import Any
 from latebloom.analysis.inside import Inside
 from latebloom.dashboard.packed import packed
 from latebloom.errors import LatebloomError
+from latebloom.spec import REGISTRIES, names_code
 from latebloom.store import Run
 from latebloom.store.checkpoints import file_of
 from latebloom.store.layout import Layout
@@ -75,7 +76,8 @@ class Looker:
     def _inside(self, run: Run) -> Inside:
         key = str(run.folder)
         if key not in self._open:
-            if run.spec.get("sources"):
+            # by the names: `sources` is what the folder says of itself. Measures are not needed to rebuild the network
+            if names_code([run.spec.get(kind) for kind in (*REGISTRIES, "loss")]):
                 raise LatebloomError(
                     "this run's task or network is a file of its user's own, and the dashboard runs no code that a "
                     "runs folder names: `latebloom analyse` does"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latebloom.interop.files import WeightFile
 from latebloom.interop.layouts import LAYOUTS, Layout
+from latebloom.spec import names_code
 
 METADATA = "latebloom"
 """The entry of a safetensors header in which an export says what it is, as JSON."""
@@ -78,7 +79,7 @@ def table_in(file: WeightFile) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     tables = {key for key in ("task", "model") if not isinstance(found.get(key, {}), dict)}
-    found = {key: part for key, part in found.items() if key not in tables and not _names_code(part)}
+    found = {key: part for key, part in found.items() if key not in tables and not names_code(part)}
     if not found:
         share, epoch = file.metadata.get("attn_coeff", ""), file.metadata.get("epoch", "")
         if re.fullmatch(r"[01](\.\d{1,18})?", share):
@@ -86,13 +87,6 @@ def table_in(file: WeightFile) -> dict[str, Any]:
         if re.fullmatch(r"[1-9]\d{0,8}", epoch):
             found["steps"] = int(epoch)
     return found
-
-
-def _names_code(part: Any) -> bool:
-    """Whether a component's table, or one within it, has a name as `file.py:Class` is one."""
-    if isinstance(part, dict):
-        return ":" in str(part.get("name")) or any(map(_names_code, part.values()))
-    return isinstance(part, list) and any(map(_names_code, part))
 
 
 def table_from_shapes(layout: Layout, tensors: Mapping[str, Tensor], file: WeightFile) -> dict[str, Any]:

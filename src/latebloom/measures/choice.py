@@ -10,7 +10,7 @@ import xarray
 
 from latebloom.errors import LatebloomError
 from latebloom.measures.probe import Probe, Subject
-from latebloom.measures.record import Level, Measure, Values
+from latebloom.measures.record import Level, Measure, Values, checked
 from latebloom.measures.registry import MEASURES
 
 SETS: tuple[Level, ...] = ("light", "default", "all")
@@ -18,10 +18,16 @@ ALWAYS = "fit"
 """Events and the stop rule read it, so it belongs to every choice."""
 
 
+def own_words(choice: str) -> list[str]:
+    """The words of a choice that name the user's own, `file.py:object` or `module:object`, each once."""
+    return list(dict.fromkeys(word for word in choice.split(",") if ":" in word))
+
+
 def chosen(choice: str) -> tuple[Measure, ...]:
     """The measures of a choice: `none` (only how well the network answers), `light`, `default`, `all`, or a list.
 
-    A list has sets and measures, separated by commas: `light,curvature`.
+    A list has sets and measures, separated by commas: `light,spectrum`. What it names of the user's own is left out
+    (`RunSpec.measures` has it): reading somebody's choice must not run their file.
 
     Raises:
         LatebloomError: a word is neither a set nor a measure.
@@ -33,10 +39,10 @@ def chosen(choice: str) -> tuple[Measure, ...]:
             names |= {m.name for m in MEASURES if SETS.index(m.level) <= SETS.index(word)}
         elif word in known:
             names.add(word)
-        elif word != "none":
+        elif word != "none" and ":" not in word:
             raise LatebloomError(
                 f"expected none, light, default, all or measures separated by commas "
-                f"({', '.join(known)}), got {word!r}{_hint(word, [*SETS, *known])}"
+                f"({', '.join(known)}), got {word!r}{_hint(word, [*SETS, *known])}; your own: file.py:object"
             )
     return tuple(measure for measure in MEASURES if measure.name in names)
 
@@ -53,13 +59,13 @@ def due(measures: Sequence[Measure], step: int, gap: int, strides: Mapping[str, 
     return tuple(m for m in measures if m.name == ALWAYS or step % (gap * strides[m.name]) == 0)
 
 
-def check_strides(strides: Mapping[str, int]) -> None:
-    """Whether all names are measures.
+def check_strides(strides: Mapping[str, int], own: Iterable[str] = ()) -> None:
+    """Whether all names are measures, built in or among the names of the user's own.
 
     Raises:
         LatebloomError: one is not.
     """
-    known = [measure.name for measure in MEASURES]
+    known = [*(measure.name for measure in MEASURES), *own]
     for name in strides:
         if name == ALWAYS:
             raise LatebloomError(f"{name} is taken at every log row: the events read it")
@@ -73,12 +79,16 @@ def _hint(word: str, known: Iterable[str]) -> str:
 
 
 def take(probe: Probe, measures: Sequence[Measure] = MEASURES) -> Values:
-    """Every one of `measures` that applies, by the names of their records."""
+    """Every one of `measures` that applies, by the names of their records.
+
+    Raises:
+        LatebloomError: one gives something else than its records say.
+    """
     values: Values = {}
     with torch.no_grad():
         for measure in measures:
             if not measure.missing(probe.subject) and (probe.update is not None or not measure.needs_update):
-                values |= measure.compute(probe)
+                values |= checked(measure, measure.compute(probe))
     # a group of two elements with a zero apart has no frequency: an array of nothing says nothing
     return {name: value for name, value in values.items() if not isinstance(value, xarray.DataArray) or value.size}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import xarray
 from jaxtyping import Float
 from torch import Tensor
 
+from latebloom.errors import LatebloomError
 from latebloom.measures.probe import Probe, Subject
 
 Values = dict[str, "float | xarray.DataArray"]
@@ -92,6 +93,30 @@ class Measure:
                 if number >= 5 * self.cost:
                     return number
             power *= 10
+
+
+def checked(measure: Measure, values: Any) -> Values:
+    """The values, if each is what a record of the measure says.
+
+    Raises:
+        LatebloomError: one is not, with what was expected and what was got.
+    """
+    told = f"measure {measure.name}"
+    if not isinstance(values, dict):
+        raise LatebloomError(f"{told}: expected a dict of named numbers and arrays, got {type(values).__name__}")
+    records = {record.name: record for record in measure.records}
+    for name, value in values.items():
+        if name not in records:
+            raise LatebloomError(f"{told}: expected names among its records ({', '.join(records)}), got {name!r}")
+        axes = records[name].axes
+        if not axes and not isinstance(value, float):
+            raise LatebloomError(
+                f"{told}: expected {name} as a float, since its record has no axes, got {type(value).__name__}"
+            )
+        if axes and (not isinstance(value, xarray.DataArray) or tuple(value.dims) != axes):
+            got = tuple(value.dims) if isinstance(value, xarray.DataArray) else type(value).__name__
+            raise LatebloomError(f"{told}: expected {name} as a DataArray over {axes}, got {got}")
+    return values
 
 
 def labelled(values: Float[Tensor, " *axes"], axes: dict[str, list]) -> xarray.DataArray:

@@ -16,7 +16,8 @@ from latebloom.spec.files import (
     value_of,
     write,
 )
-from latebloom.spec.named import REGISTRIES, construct, find_function, settings, source_digest, source_file
+from latebloom.spec.named import REGISTRIES, construct, find_function, names_code, settings, source_digest, source_file
+from latebloom.spec.own_measures import own_measures
 from latebloom.spec.resolve import resolve
 from latebloom.spec.run_spec import Fork, Loss, RunSpec, Schedule
 
@@ -38,7 +39,9 @@ __all__ = [
     "json_schema",
     "log_due",
     "log_gap",
+    "names_code",
     "override",
+    "own_measures",
     "packed",
     "presets",
     "put",

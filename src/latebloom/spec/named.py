@@ -61,13 +61,35 @@ def find_function(name: str) -> Callable[..., Any]:
     Raises:
         ValueError: there is none, with a suggestion.
     """
+    return find_object(name, "a function", lambda value: callable(value) and not isinstance(value, type))
+
+
+def find_object(name: str, what: str, fits: Callable[[Any], bool]) -> Any:
+    """The user's own object that `file.py:object` or `module:object` means.
+
+    Args:
+        name: in a spec.
+        what: it should be, in words.
+        fits: whether an object is that.
+
+    Raises:
+        ValueError: there is none, with a suggestion.
+    """
     place, _, attribute = name.rpartition(":")
     module = _module(place)
     found = getattr(module, attribute, None)
-    if not callable(found) or isinstance(found, type):
-        here = [key for key, value in vars(module).items() if callable(value) and not isinstance(value, type)]
-        raise ValueError(f"expected a function {attribute!r} in {place}{suggestion(attribute, here)}")
+    if not fits(found):
+        here = [key for key, value in vars(module).items() if fits(value)]
+        told = suggestion(attribute, here) if here else "; it has none"
+        raise ValueError(f"expected {what} {attribute!r} in {place}{told}")
     return found
+
+
+def names_code(part: Any) -> bool:
+    """Whether a table of a spec, or one within it, names a component or a measure as `file.py:object` does."""
+    if isinstance(part, dict):
+        return any(":" in str(part.get(key)) for key in ("name", "measures")) or any(map(names_code, part.values()))
+    return isinstance(part, list) and any(map(names_code, part))
 
 
 def source_file(kind: str, name: str) -> Path | None:

@@ -9,9 +9,12 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from latebloom.errors import LatebloomError
+from latebloom.measures import check_strides, own_words
 from latebloom.models import check_scheme
 from latebloom.spec.faults import Fault, SpecError, from_pydantic, suggestion
 from latebloom.spec.named import FROM_TASK, construct, find_function, settings, sizes_from, source_digest
+from latebloom.spec.own_measures import digest_of, own_measures
 from latebloom.spec.run_spec import RunSpec, Seeds, Split
 from latebloom.tasks import TASKS, Drawn, Task, answers_of
 
@@ -42,6 +45,7 @@ def resolve(raw: dict[str, Any]) -> RunSpec:
     table = raw | {kind: _table(kind, raw.get(kind), made[kind]) for kind in made}
     table["sources"] = _sources(raw, made)
     faults += _own_loss(raw.get("loss"), table["sources"])
+    faults += _own_measures(raw.get("log"), table["sources"])
     spread = _spread_seed(table)
     faults += _count_steps(table, task)
     spec = None
@@ -89,6 +93,23 @@ def _own_loss(raw: Any, sources: dict[str, str]) -> list[Fault]:
         sources |= {"loss": digest} if (digest := source_digest("loss", name)) else {}
     except ValueError as error:
         return [Fault("loss.name", str(error))]
+    return []
+
+
+def _own_measures(raw: Any, sources: dict[str, str]) -> list[Fault]:
+    """Puts the digest of the user's own measures among the sources, or says what is wrong with them."""
+    choice = raw.get("measures") if isinstance(raw, dict) else None
+    if not isinstance(choice, str) or not own_words(choice):
+        return []
+    try:
+        names = [measure.name for measure in own_measures(choice)]
+        sources |= {"measures": digest} if (digest := digest_of(choice)) else {}
+    except ValueError as error:
+        return [Fault("log.measures", str(error))]
+    try:
+        check_strides(strides if isinstance(strides := raw.get("strides"), dict) else {}, names)
+    except LatebloomError as error:
+        return [Fault("log.strides", str(error))]
     return []
 
 

@@ -6,16 +6,17 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from latebloom.errors import LatebloomError
-from latebloom.measures import check_strides, chosen
+from latebloom.measures import Measure, check_strides, chosen, own_words
 from latebloom.models import INIT_SCHEMES, Model
 from latebloom.optim import GradientRule, Optimiser
 from latebloom.spec.cadence import stride_within
 from latebloom.spec.example_list import unpacked
 from latebloom.spec.faults import Fault, SpecError, suggestion
 from latebloom.spec.named import construct, sizes_from
+from latebloom.spec.own_measures import own_measures
 from latebloom.tasks import Blocks, Task, cosets, rows
 
 IDENTITY_VERSION = 1
@@ -33,7 +34,10 @@ They stand in the identity only with another value, so that a new field makes no
 """
 
 
-def _strides(strides: dict[str, int]) -> dict[str, int]:
+def _strides(strides: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+    if own_words(str(info.data.get("measures"))):
+        # what the user's own are called is known to `resolve`: reading somebody's spec must not run their file
+        return strides
     try:
         check_strides(strides)
     except LatebloomError as error:
@@ -225,7 +229,8 @@ class Log(Part):
     every: int = Field(default=10, ge=1)
     """Longest gap between log rows, in steps; the first steps are logged more densely (gap about step/20)."""
     measures: Annotated[str, AfterValidator(_measures)] = "default"
-    """Which measures: none (how well the network answers, no more), light, default, all, or names with commas."""
+    """Which measures: none (how well the network answers, no more), light, default, all, or names with commas; your own
+    as `file.py:object`."""
     strides: Annotated[dict[str, Annotated[int, Field(ge=1)]], AfterValidator(_strides)] = Field(default_factory=dict)
     """Log rows from one taking of a measure to the next: {alignment = 4}. Of others its cost decides, in a short run so
     that it is taken some 20 times all the same."""
@@ -316,7 +321,7 @@ class RunSpec(Part):
     fork: Fork | None = None
     """The run and the step that this one continues from; none = it begins with initial weights."""
     sources: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 of the source files of the user's own task, model, optimiser, gradient rule or loss."""
+    """SHA-256 of the source files of the user's own task, model, optimiser, gradient rule, loss or measures."""
 
     @property
     def identity(self) -> str:
@@ -345,12 +350,22 @@ class RunSpec(Part):
 
         As `log.strides` has it; else as its cost asks for, or less in a run that would not take it some 20 times.
         """
-        asked = {m.name: stride_within(self.steps, self.log.every, m.stride) for m in chosen(self.log.measures)}
+        asked = {m.name: stride_within(self.steps, self.log.every, m.stride) for m in self.measures}
         return asked | self.log.strides
 
-    def name_of(self, kind: str) -> str:
-        """The name of the task, model, optim, gradient or loss."""
-        return self.loss.name if kind == "loss" else getattr(self, kind)["name"]
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures that are chosen, the user's own last."""
+        try:
+            return (*chosen(self.log.measures), *own_measures(self.log.measures))
+        except ValueError as error:
+            raise SpecError([Fault("log.measures", str(error))]) from None
+
+    def names_of(self, kind: str) -> list[str]:
+        """The name of the task, model, optim, gradient or loss; those of the user's own measures."""
+        if kind == "measures":
+            return own_words(self.log.measures)
+        return [self.loss.name if kind == "loss" else getattr(self, kind)["name"]]
 
     def build_task(self) -> Task:
         """The task."""

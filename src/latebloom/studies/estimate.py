@@ -117,7 +117,7 @@ def _cost(spec: RunSpec) -> _Cost:
 def _measuring(setup: Setup, state: TrainState) -> tuple[dict[str, float], int]:
     """Seconds of each measure of the spec, and the bytes of a row of all of them."""
     subject = subject_of(setup)
-    chosen = measures.chosen(setup.spec.log.measures)
+    chosen = setup.spec.measures
     # the first time, each pays for what it imports and prepares
     values = measures.take(measures.Probe(subject, state.params, last_update(setup, state)), chosen)
     probe = measures.Probe(subject, state.params, last_update(setup, state))
@@ -157,7 +157,7 @@ def _scaled(spec: RunSpec, timed: dict[str, _Cost]) -> _Cost:
 
 def _of_run(spec: RunSpec, cost: _Cost) -> tuple[float, int]:
     """Seconds and bytes of a whole run."""
-    chosen, strides = measures.chosen(spec.log.measures), spec.strides
+    chosen, strides = spec.measures, spec.strides
     seconds = STARTING + spec.steps * cost.step
     rows = 0.0
     for step in range(spec.steps + 1):
