@@ -140,7 +140,8 @@ def test_a_run_that_takes_longer_to_measure_than_to_train_says_so_first(command)
     assert code == 0
     first = out.splitlines()[0]
     assert re.fullmatch(
-        r"measuring takes some \d+ times as long as training \(spectrum [\d.]+, fit [\d.]+\): "
+        r"measuring takes some \d+ times as long as training \(spectrum [\d.]+, fit [\d.]+\), "
+        r"by costs measured on nanda2023: "
         r"fewer --measures take less, and so do wider strides, --log.strides '\{spectrum = \d+\}'",
         first,
     ), first
@@ -402,6 +403,7 @@ def test_examples_run_through_the_same_path(command, tmp_path, words):
     folder = Path(out.split("Report: ")[1].strip()).parent
     kind, name = words[0][2:].split(".")[0], words[1].split(":")[0]
     assert (kind == "measures") == ("undecided_test" in latebloom.open(folder).scalars.columns)
+    assert (kind == "measures") == ("Entropy of the answers, test" in (folder / "report.html").read_text("utf-8"))
     assert (folder / f"{kind}-{name}").read_bytes() == (ROOT / "examples" / name).read_bytes()
     assert latebloom.open(folder).spec["sources"][kind]
 

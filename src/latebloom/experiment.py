@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,9 @@ class Session:
             "missing": measures.missing(self.subject, self.measures),
             "timing": timing,
         }
+        if own := own_measures(self.spec.log.measures):
+            # a reader has not got their file, and must not run it
+            summary["definitions"] = [asdict(record) for measure in own for record in measure.records]
         self.writer.finish(self._events(), summary)
         with suppress(OSError):  # of a fork: its first checkpoint and its log hold the same
             self.writer.origin.unlink(missing_ok=True)

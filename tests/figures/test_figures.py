@@ -421,13 +421,13 @@ def test_the_documentation_shows_every_figure():
 def test_a_measure_that_was_taken_twice_is_points_without_a_line_between(twice):
     figure = latebloom.figures.curvature(twice)
     points = part(figure, "Eigenvalues", "greatest eigenvalue")
-    assert (points.x.tolist(), points.joined, points.marker) == ([0, 60], False, "dot")
+    assert (points.x.tolist(), points.joined, points.marker) == ([0, 60], False, "circle")
     assert "fewer than 4 times" in figure.note
     loss = part(latebloom.figures.curves(twice), "Loss", "test")
     assert loss.joined
     assert "fewer than 4 times" not in latebloom.figures.curves(twice).note
     drawn = [line for line in draw(figure).axes[0].lines if line.get_xdata().tolist() == [0, 60]]
-    assert [(line.get_linestyle(), line.get_marker()) for line in drawn] == 4 * [("None", ".")]
+    assert [(line.get_linestyle(), line.get_marker()) for line in drawn] == 4 * [("None", "o")]
     modes = {trace["mode"] for trace in plotly_json(figure)["data"]}
     assert modes == {"markers"}
     four = curve(np.arange(4.0), np.arange(4.0), "", "ink")

@@ -143,6 +143,18 @@ def test_unknown_measures_are_drawn_without_a_record(make_run: MakeRun) -> None:
     assert "Logged, but not drawn: cube, remark." in found.text
 
 
+def test_a_measure_of_the_users_own_is_defined_by_what_the_run_holds_of_it(make_run: MakeRun) -> None:
+    told = dict.fromkeys(("title", "formula", "units", "variant", "source"), "said <here>")
+    run = make_run()
+    run.scalars = run.scalars.with_columns(mystery=pl.col("step") * 2.0)
+    run.summary["definitions"] = [told | {"name": "mystery", "axes": []}, told | {"name": "train_loss"}, "damaged", {}]
+    found = page(run).text
+    assert "said <here>" in found
+    assert "No definition is recorded for this name." not in found
+    run.summary["definitions"] = {"damaged": 1}
+    assert "No definition is recorded for this name." in page(run).text
+
+
 def test_the_untransposed_accuracy_is_shown_only_where_it_differs(make_run: MakeRun) -> None:
     run = make_run()
     assert "test_accuracy_untransposed" in page(run).data["curves"]

@@ -215,8 +215,9 @@ def over_steps(
 
 def curve(steps: np.ndarray, values: np.ndarray, label: str, ink: str | float) -> Line:
     """A line over training; a dot at each taking where there are few, and nothing between them where very few."""
-    few = len(steps) < FEW
-    return Line(steps, values, label, ink, marker="dot" if few else "", joined=len(steps) >= JOINED)
+    if len(steps) < JOINED:
+        return Line(steps, values, label, ink, marker="circle", joined=False)
+    return Line(steps, values, label, ink, marker="dot" if len(steps) < FEW else "")
 
 
 def steps_axis(scale: Scale = "linear") -> Axis:

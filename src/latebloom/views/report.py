@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -15,6 +15,7 @@ from latebloom import __version__
 from latebloom.analysis import Event, event_from_json, find_events, phases
 from latebloom.analysis.forked import compare, twin_of
 from latebloom.errors import LatebloomError
+from latebloom.measures import RECORDS, Record
 from latebloom.store.layout import write_whole
 from latebloom.views import beside, findings, tables
 from latebloom.views.embed import describe, forked_at, page_data
@@ -125,7 +126,8 @@ def page_parts(run: Run, twin: Run | None = None) -> dict[str, Html]:
     summary, spec = run.summary, run.spec
     timing = {"timing": summary["timing"]} if summary.get("timing") else {}
     title = findings.task_title(spec, summary)
-    drawn = {part: join(*(_figure(f, data) for f in listed)) for part, listed in figures.sections.items()}
+    records = tables.own_records(summary.get("definitions")) | RECORDS
+    drawn = {part: join(*(_figure(f, data, records) for f in listed)) for part, listed in figures.sections.items()}
     said = {"beside": compared, "learning": _quiet(findings.two_kinds(events))}
     fork = spec.get("fork")
     if isinstance(fork, dict) and isinstance(fork.get("step"), int):
@@ -135,7 +137,7 @@ def page_parts(run: Run, twin: Run | None = None) -> dict[str, Html]:
         "head": _head(run, title, events, last),
         "notes": join(*(tag("p", note, class_="quiet") for note in notes)),
         "events": join(tables.events_table(events, last or 0), _paragraph(findings.delay_range(events))),
-        "definitions": tables.definitions(names),
+        "definitions": tables.definitions(names, records),
         "spec": tables.spec_cards(spec),
         "provenance": tables.provenance_cards(run.provenance | timing),
         "missing": tables.missing_list(summary.get("missing") or {}),
@@ -201,10 +203,10 @@ def _head(run: Run, title: str, events: list[Event], last: int | None) -> Html:
     )
 
 
-def _figure(figure: Figure, data: dict[str, Any]) -> Html:
+def _figure(figure: Figure, data: dict[str, Any], records: Mapping[str, Record]) -> Html:
     about = f"about-{figure.id}"
     button = tag("button", figure.title, type="button", class_="about", aria_describedby=about)
-    title = tag("div", tag("h3", button), tables.tooltip(figure.measures, about), class_="title")
+    title = tag("div", tag("h3", button), tables.tooltip(figure.measures, about, records), class_="title")
     caption = tag("figcaption", title, tag("div", class_="legend"))
     plot = tag("div", class_="plot", role="img", aria_label=describe(figure, data))
     classes = [figure.kind, *(["tall"] if figure.tall else []), *(["wide"] if figure.wide else [])]

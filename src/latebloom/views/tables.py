@@ -118,6 +118,17 @@ def _units(units: str) -> str:
     return "none (a pure number)" if units == "1" else units
 
 
+TEXTS = ("name", "title", "formula", "units", "variant", "source", "disputes")
+"""Of a record, as a run's summary holds it."""
+
+
+def own_records(told: Any) -> dict[str, Record]:
+    """The definitions that a run's summary holds of measures of its user's own; what is not as written is left out."""
+    kept = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
+    texts: list[dict[str, Any]] = [{name: str(entry.get(name, "")) for name in TEXTS} for entry in kept]
+    return {text["name"]: Record(**text) for text in texts}
+
+
 def definitions(names: Iterable[str], records: Mapping[str, Record] = RECORDS) -> Html:
     """The table of all that was logged, for the end of the page."""
     heads = ("number", "formula", "units", "variant", "source and disputes")
