@@ -47,7 +47,8 @@ def measures_page() -> str:
     for measure in MEASURES:
         # measures of one file share its page of background
         background = (measure.compute.__globals__["__doc__"] or "").strip()
-        about_it = [measure.says, *([""] if background in told else ["", background, ""])]
+        more = "" if background in told else background.removeprefix(measure.says).strip()
+        about_it = [measure.says, "", *([more, ""] if more else [])]
         told.add(background)
         how_often = "every log row"
         if measure.stride > 1:
