@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from latebloom.analysis.alarms import LASTING, Alarm, choose, judged
-from latebloom.analysis.prediction import Moment, Predictor, Watched, forecast, score, setting_alone, watched
+from latebloom.analysis.prediction import Forecast, Moment, Predictor, Watched, forecast, score, setting_alone, watched
+from latebloom.analysis.statistics.discrimination import permuted, share
 from latebloom.errors import LatebloomError
 
 BUDGET, EVERY, MEMORISED = 2000, 50, 100.0
@@ -19,9 +20,17 @@ STEPS = np.arange(0.0, BUDGET + 1, EVERY)
 
 def made(seed: int, generalised: float, group: int = 0, memorised: float = MEMORISED, **measures: Any) -> Watched:
     """A run; measures are functions of the step, or arrays."""
-    curves = {name: value(STEPS) if callable(value) else value for name, value in measures.items()}
+    curves: dict[str, Any] = {name: value(STEPS) if callable(value) else value for name, value in measures.items()}
     before = generalised - EVERY if math.isfinite(generalised) else float(BUDGET)
     return Watched(f"run-{group}-{seed}", group, seed, memorised, before, generalised, STEPS, curves)
+
+
+def auroc(told: Forecast) -> float:
+    return share(told.whether).value
+
+
+def c(told: Forecast) -> float:
+    return share(told.when).value
 
 
 def times(count: int, group: int = 0) -> list[float]:
@@ -37,11 +46,11 @@ def test_the_answer_gives_one_and_noise_a_half_within_its_interval():
     ]
     told = forecast(runs, Predictor("answer"), Moment(100), BUDGET)
     assert (told.runs, told.came, told.gone, told.early) == (16, 8, 0, 0)
-    assert (told.auroc.value, told.c.value, told.c_within.value) == (1.0, 1.0, 1.0)
-    assert told.p < 0.01
+    assert (auroc(told), c(told), share(told.when.within()).value) == (1.0, 1.0, 1.0)
+    assert permuted(told.when) < 0.01
     noise = forecast(runs, Predictor("noise"), Moment(100), BUDGET)
-    assert noise.auroc.low <= 0.5 <= noise.auroc.high
-    assert noise.p > 0.05
+    assert share(noise.whether).low <= 0.5 <= share(noise.whether).high
+    assert permuted(noise.when) > 0.05
 
 
 def test_what_a_measure_does_after_the_moment_and_after_generalising_does_not_count():
@@ -49,7 +58,7 @@ def test_what_a_measure_does_after_the_moment_and_after_generalising_does_not_co
     runs = [made(i, t, leak=lambda s, t=t: (s >= t).astype(float)) for i, t in enumerate(times(12))]
     for at in (0, 300, 600):
         told = forecast(runs, Predictor("leak"), Moment(at), BUDGET)
-        assert (told.auroc.value, told.c.value) == (0.5, 0.5)
+        assert (auroc(told), c(told)) == (0.5, 0.5)
     assert all(math.isinf(Alarm("leak", 0.5, above=True).sounds(run)) for run in runs)
 
 
@@ -107,15 +116,15 @@ def test_value_is_the_last_known_row_and_slope_the_line_through_the_window():
 def test_the_step_tells_when_a_run_memorised_and_nothing_at_a_share_of_the_budget():
     runs = [made(i, t, memorised=100.0 + 10 * i) for i, t in enumerate([900.0, 800.0, 700.0, math.inf])]
     told = forecast(runs, Predictor("step"), Moment(50), BUDGET)
-    assert told.auroc.value == 0.0
-    assert forecast(runs, Predictor("step"), Moment(0.1, "share"), BUDGET).c.value == 0.5
+    assert auroc(told) == 0.0
+    assert c(forecast(runs, Predictor("step"), Moment(0.1, "share"), BUDGET)) == 0.5
 
 
 def test_the_setting_alone_ties_within_settings():
     runs = [made(i, t, group=g) for g in (0, 1) for i, t in enumerate([400.0 + 900 * g, 600.0 + 900 * g, math.inf])]
     told = score(runs, setting_alone(runs), Moment(0), BUDGET)
-    assert told.auroc_within.value == told.c_within.value == 0.5
-    assert told.c.value > 0.5
+    assert share(told.whether.within()).value == share(told.when.within()).value == 0.5
+    assert c(told) > 0.5
 
 
 def rising(height: float, at: float):
@@ -174,6 +183,7 @@ def test_a_measure_that_rises_before_generalising_is_found_with_its_lead():
     assert (found.came, found.hits, found.stayed, found.false) == (6, 6, 6, 0)
     assert found.lead.step == 300 - (LASTING - 1) * EVERY
     assert found.relative == pytest.approx(np.median([250 / 700, 250 / 900]))
+    assert (found.youden, found.youden_low, found.youden_high) == (1.0, 1.0, 1.0)
 
 
 def test_thresholds_are_not_judged_on_the_runs_that_chose_them():
@@ -193,11 +203,13 @@ def test_false_alarms_stay_in_the_lead_as_censored():
     found = judged(runs, "m")
     assert (found.hits, found.false) == (4, 1)
     assert (found.lead.runs, found.lead.seen) == (5, 4)
+    assert found.youden == pytest.approx(1 - 1 / 4)
+    assert found.youden_low < found.youden < found.youden_high
 
 
 def test_the_step_as_an_alarm_is_false_in_every_run_that_stays():
     found = judged(settings(1.0, 1.0), "step")
-    assert (found.hits, found.came, found.false, found.stayed) == (4, 4, 4, 4)
+    assert (found.hits, found.came, found.false, found.stayed, found.youden) == (4, 4, 4, 4, 0)
 
 
 def test_one_setting_cannot_be_left_out():

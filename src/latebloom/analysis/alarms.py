@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latebloom.analysis.prediction import Watched
+from latebloom.analysis.statistics.bootstrap import DRAWS, interval
 from latebloom.analysis.statistics.survival import Median, median
 from latebloom.analysis.statistics.times import Times
 from latebloom.errors import LatebloomError
@@ -57,6 +58,9 @@ class Judged:
         lead: steps from the alarm to generalising, Kaplan–Meier median over all runs with an alarm; false ones are
             censored at their end.
         relative: lead over the steps from memorising to generalising, median of the hits; NaN without hits.
+        youden: share of hits less share of false alarms: 0 where the alarm tells nothing.
+        youden_low: lower end of its percentile interval over seeds drawn anew, with the thresholds as they are.
+        youden_high: its upper end.
     """
 
     alarms: tuple[Alarm | None, ...]
@@ -66,6 +70,9 @@ class Judged:
     false: int
     lead: Median
     relative: float
+    youden: float
+    youden_low: float
+    youden_high: float
 
 
 def choose(runs: Sequence[Watched], measure: str) -> Alarm:
@@ -144,7 +151,20 @@ def _count(alarms: tuple[Alarm | None, ...], told: list[tuple[Watched, float]]) 
         false=len(heard) - len(hits),
         lead=median(leads),
         relative=float(np.median(relative)) if relative else math.nan,
+        **_youden(told),
     )
+
+
+def _youden(told: list[tuple[Watched, float]]) -> dict[str, float]:
+    came = np.array([not run.censored for run, _ in told], dtype=np.float64)
+    heard = np.array([math.isfinite(at) for _, at in told], dtype=np.float64)
+    seeds, place = np.unique([run.seed for run, _ in told], return_inverse=True)
+    chosen = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=DRAWS)
+    weight = np.vstack([np.ones(len(told)), chosen[:, place]])
+    with np.errstate(invalid="ignore"):
+        youden = weight @ (came * heard) / (weight @ came) - weight @ ((1 - came) * heard) / (weight @ (1 - came))
+    low, high = interval(youden[1:], 0.95)
+    return {"youden": float(youden[0]), "youden_low": low, "youden_high": high}
 
 
 def _memorised(runs: Sequence[Watched]) -> list[Watched]:

@@ -1,7 +1,7 @@
 """Does a measure, taken before a run generalises, foretell whether and when it will?
 
 Only what had been logged by a moment is read, only runs that have not generalised by then are judged, and censored runs
-stay in. The larger value is said to foretell generalising: an AUROC or a C below one half says that the smaller does.
+stay in. What comes out are pairs of runs: `statistics.discrimination` says how many of them a measure puts in order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from latebloom.analysis.statistics.discrimination import Share, by_outcome, by_time, permuted, share
+from latebloom.analysis.statistics.discrimination import Pairs, by_outcome, by_time
 from latebloom.analysis.statistics.times import Floats, Times, times_of
 from latebloom.errors import LatebloomError
 
@@ -119,11 +119,8 @@ class Forecast:
         gone: runs left out because they had generalised by then.
         early: runs left out because they had not memorised, or ended before the moment.
         unknown: runs left out because the number was not logged, or they ended before the budget without generalising.
-        auroc: over all pairs of a run that generalises within the budget and one that does not.
-        auroc_within: over pairs of one setting.
-        c: Harrell's, over the steps left to generalise, all pairs.
-        c_within: over pairs of one setting.
-        p: of `c_within`, by permuted seeds, two-sided and not adjusted.
+        whether: pairs of a run that generalises within the budget and one that does not; their share is the AUROC.
+        when: pairs of which one is known to have fewer steps left to generalise; their share is Harrell's C.
     """
 
     runs: int
@@ -131,11 +128,8 @@ class Forecast:
     gone: int
     early: int
     unknown: int
-    auroc: Share
-    auroc_within: Share
-    c: Share
-    c_within: Share
-    p: float
+    whether: Pairs
+    when: Pairs
 
 
 def forecast(runs: Sequence[Watched], predictor: Predictor, moment: Moment, budget: float) -> Forecast:
@@ -179,11 +173,8 @@ def score(runs: Sequence[Watched], read: Callable[[Watched, float], float], mome
         gone=len(started) - len(risk),
         early=len(runs) - len(started),
         unknown=len(risk) - len(judged),
-        auroc=share(whether),
-        auroc_within=share(whether.within()),
-        c=share(when),
-        c_within=share(when.within()),
-        p=permuted(when.within()),
+        whether=whether,
+        when=when,
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from latebloom.analysis.statistics import exact
-from latebloom.analysis.statistics.discrimination import Pairs, by_outcome, by_time, permuted, share
+from latebloom.analysis.statistics.discrimination import Pairs, by_outcome, by_time, edge, permuted, share
 from latebloom.errors import LatebloomError
 
 
@@ -80,20 +82,17 @@ def test_c_by_hand():
 
 
 def test_without_censoring_and_ties_c_is_kendalls_tau_moved_to_shares():
-    from scipy.stats import kendalltau
-
     random = np.random.default_rng(1)
     score, steps = random.normal(size=30), random.permutation(30) + 1.0
+    tau: Any = stats.kendalltau(score, steps)[0]
     found = share(by_time(score, exact(steps.tolist()), one_group(30)), draws=2)
-    assert found.value == pytest.approx((1 - kendalltau(score, steps)[0]) / 2)
+    assert found.value == pytest.approx((1 - float(tau)) / 2)
 
 
 def test_auroc_is_mann_whitneys_u_over_its_greatest():
-    from scipy.stats import mannwhitneyu
-
     random = np.random.default_rng(2)
     score, came = random.normal(size=40), np.arange(40) < 15
-    u = mannwhitneyu(score[came], score[~came]).statistic
+    u = stats.mannwhitneyu(score[came], score[~came]).statistic
     assert auroc(score, came, draws=2) == pytest.approx(u / (15 * 25))
 
 
@@ -185,3 +184,27 @@ def test_permutation_is_level_under_noise():
 def test_pairs_are_plain_data():
     pairs = Pairs(np.array([1.0, 0.0]), np.array([[False, True], [False, False]]), np.arange(2), one_group(2))
     assert share(pairs).value == 1.0
+
+
+def test_an_edge_is_the_difference_of_shares_each_turned_to_its_better_side():
+    random = np.random.default_rng(6)
+    came, seed, group = np.arange(20) < 8, np.arange(20), one_group(20)
+    good, poor = came + random.normal(size=20), came + 3 * random.normal(size=20)
+    shares = [counted(list(score), list(came)) for score in (good, poor)]
+    expected = max(shares[0], 1 - shares[0]) - max(shares[1], 1 - shares[1])
+    for sign in (1, -1):
+        found = edge(by_outcome(sign * good, came, seed, group), by_outcome(poor, came, seed, group))
+        assert found.value == pytest.approx(expected)
+        assert found.low < found.value < found.high
+    same = edge(by_outcome(good, came, seed, group), by_outcome(np.exp(good), came, seed, group))
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_an_edge_counts_pairs_that_both_know_and_refuses_other_runs():
+    came, seed, group = np.array([True, True, False, False]), np.arange(4), one_group(4)
+    some = by_outcome(np.array([1.0, np.nan, 0.0, 0.0]), came, seed, group)
+    other = by_outcome(np.array([0.0, 0.0, 0.0, np.nan]), came, seed, group)
+    assert edge(some, other).pairs == 1
+    assert edge(some, other).value == 0.5
+    with pytest.raises(LatebloomError, match="expected two numbers of the same runs"):
+        edge(some, by_outcome(np.zeros(4), ~came, seed, group))

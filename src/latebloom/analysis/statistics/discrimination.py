@@ -92,19 +92,32 @@ def share(pairs: Pairs, level: float = 0.95, draws: int = DRAWS) -> Share:
     A seed's runs are drawn together, as `seed_bootstrap` does: settings are given, seeds are the sample. A run
     that is drawn twice is no pair with itself. Not DeLong's interval, which takes runs as independent.
     """
-    right, counted = _right(pairs)
-    if not counted.any():
-        return Share(*[float("nan")] * 3, pairs=0, drawn=0.0)
-    seeds, place = np.unique(pairs.seed, return_inverse=True)
-    random = np.random.default_rng(0)
-    chosen = random.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=draws)
-    weight = chosen[:, place].astype(np.float64)
-    total = np.einsum("di,ij,dj->d", weight, counted, weight, optimize=True)
-    won = np.einsum("di,ij,dj->d", weight, right, weight, optimize=True)
-    usable = total > 0
-    low, high = interval(won[usable] / total[usable], level)
-    value = float(right.sum() / counted.sum())
-    return Share(value, low, high, int(counted.sum()), float(usable.mean()))
+    i, j = _counted(pairs)
+    return _drawn(_right(pairs.score[i], pairs.score[j]), _times_drawn(pairs, i, j, draws), level)
+
+
+def edge(one: Pairs, other: Pairs, level: float = 0.95, draws: int = DRAWS) -> Share:
+    """By how much one number's share is better than another's, over the pairs that both know.
+
+    Each is turned so that its share is at least one half over these pairs, which flatters both. A seed is drawn for
+    both at once, so that what it does to both cancels.
+
+    Args:
+        one: pairs of some runs.
+        other: the same runs and order with another number.
+        level: of the interval.
+        draws: bootstrap samples.
+
+    Raises:
+        LatebloomError: they are not of the same runs in the same order.
+    """
+    if not np.array_equal(one.first, other.first):
+        raise LatebloomError("expected two numbers of the same runs, got different pairs: judge them at one moment")
+    both = Pairs(np.where(np.isnan(other.score), np.nan, one.score), one.first, one.seed, one.group)
+    i, j = _counted(both)
+    rights = [_right(pairs.score[i], pairs.score[j]) for pairs in (one, other)]
+    turned = [1 - right if len(right) and right.mean() < 0.5 else right for right in rights]
+    return _drawn(turned[0] - turned[1], _times_drawn(both, i, j, draws), level)
 
 
 def permuted(pairs: Pairs, draws: int = DRAWS) -> float:
@@ -112,29 +125,55 @@ def permuted(pairs: Pairs, draws: int = DRAWS) -> float:
 
     The numbers are dealt anew among the seeds of a setting, in all settings by one permutation, so that what a seed
     does to several settings stays together. (1 + draws at least as far from one half) / (1 + draws); NaN without pairs.
+
+    Args:
+        pairs: of runs of which no two have the same seed and setting.
+        draws: permutations.
     """
-    right, counted = _right(pairs)
-    if not counted.any():
+    i, j = _counted(pairs)
+    if not len(i):
         return float("nan")
     seeds, place = np.unique(pairs.seed, return_inverse=True)
     groups, of = np.unique(pairs.group, return_inverse=True)
     table = np.full((len(seeds), len(groups)), np.nan)
     table[place, of] = pairs.score
     random = np.random.default_rng(0)
-    seen = abs(right.sum() / counted.sum() - 0.5)
-    extreme = 0
-    for _ in range(draws):
-        dealt = table[random.permutation(len(seeds))][place, of]
-        won, total = _right(Pairs(dealt, pairs.first, pairs.seed, pairs.group))
-        # a deal without a pair says nothing, and must not count as evidence
-        extreme += not total.any() or abs(won.sum() / total.sum() - 0.5) >= seen - 1e-12
+    order = np.array([random.permutation(len(seeds)) for _ in range(draws)])
+    dealt = table[order[:, place], of]
+    i, j = np.nonzero(pairs.first)
+    right = _right(dealt[:, i], dealt[:, j])
+    known = (~np.isnan(right)).sum(axis=1)
+    off = np.abs(np.nansum(right, axis=1) / np.maximum(known, 1) - 0.5)
+    seen = abs(np.nanmean(_right(pairs.score[i], pairs.score[j])) - 0.5)
+    # a deal that leaves no pair says nothing, and must not count as evidence
+    extreme = int(((off >= seen - 1e-12) | (known == 0)).sum())
     return (1 + extreme) / (1 + draws)
 
 
-def _right(pairs: Pairs) -> tuple[Floats, Floats]:
-    """For each pair, whether it is in the right order (one half in a tie) and whether it counts, shape (run, run)."""
-    score, known = pairs.score, ~np.isnan(pairs.score)
-    counted = (pairs.first & known[:, None] & known).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        above = (score[:, None] > score) + 0.5 * (score[:, None] == score)
-    return counted * above, counted
+def _counted(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first and the second run of each pair whose numbers are known, shape (pair)."""
+    known = ~np.isnan(pairs.score)
+    first, second = np.nonzero(pairs.first & known[:, None] & known)
+    return first, second
+
+
+def _right(first: Floats, second: Floats) -> Floats:
+    """1 where the first is larger, 0 where the second is, one half in a tie, NaN where one is not known."""
+    told = (first > second) + 0.5 * (first == second)
+    return np.where(np.isnan(first) | np.isnan(second), np.nan, told)
+
+
+def _times_drawn(pairs: Pairs, i: NDArray[np.int64], j: NDArray[np.int64], draws: int) -> Floats:
+    """How often each pair is drawn when seeds are, shape (draw, pair)."""
+    seeds, place = np.unique(pairs.seed, return_inverse=True)
+    chosen = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=draws)
+    return (chosen[:, place[i]] * chosen[:, place[j]]).astype(np.float64)
+
+
+def _drawn(right: Floats, weight: Floats, level: float) -> Share:
+    if not len(right):
+        return Share(*[float("nan")] * 3, pairs=0, drawn=0.0)
+    total = weight.sum(axis=1)
+    usable = total > 0
+    low, high = interval(weight[usable] @ right / total[usable], level)
+    return Share(float(right.mean()), low, high, len(right), float(usable.mean()))
