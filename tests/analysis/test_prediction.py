@@ -29,6 +29,11 @@ def auroc(told: Forecast) -> float:
     return share(told.whether).value
 
 
+def counts(told: Forecast) -> tuple[int, int]:
+    """Runs judged, and those of them that generalise."""
+    return len(told.number), int(told.came.sum())
+
+
 def c(told: Forecast) -> float:
     return share(told.when).value
 
@@ -45,7 +50,7 @@ def test_the_answer_gives_one_and_noise_a_half_within_its_interval():
         for i, t in enumerate(times(16))
     ]
     told = forecast(runs, Predictor("answer"), Moment(100), BUDGET)
-    assert (told.runs, told.came, told.gone, told.early) == (16, 8, 0, 0)
+    assert (*counts(told), told.gone, told.early) == (16, 8, 0, 0)
     assert (auroc(told), c(told), share(told.when.within()).value) == (1.0, 1.0, 1.0)
     assert permuted(told.when) < 0.01
     noise = forecast(runs, Predictor("noise"), Moment(100), BUDGET)
@@ -75,25 +80,35 @@ def test_runs_that_have_generalised_or_not_memorised_are_left_out_and_counted():
     runs = [made(i, t, m=lambda s, i=i: 0 * s + i) for i, t in enumerate([200.0, 600.0, 900.0, math.inf, math.inf])]
     runs.append(made(5, math.inf, memorised=math.inf, m=lambda s: 0 * s))
     told = forecast(runs, Predictor("m"), Moment(100), BUDGET)
-    assert (told.runs, told.came, told.gone, told.early) == (4, 2, 1, 1)
-    share = forecast(runs, Predictor("m"), Moment(0.2, "share"), BUDGET)
-    assert (share.runs, share.gone, share.early) == (5, 1, 0)
+    assert (*counts(told), told.gone, told.early) == (4, 2, 1, 1)
+    later = forecast(runs, Predictor("m"), Moment(0.2, "share"), BUDGET)
+    assert (len(later.number), later.gone, later.early) == (5, 1, 0)
 
 
-def test_a_run_that_was_looked_at_for_less_than_the_budget_is_unknown_and_later_than_it_is_no():
+def test_a_run_that_ended_before_the_budget_is_open_and_one_that_generalises_after_it_is_a_no():
     runs = [made(i, t, m=lambda s, i=i: 0 * s - i) for i, t in enumerate([500.0, 1500.0, math.inf])]
-    assert forecast(runs, Predictor("m"), Moment(0), 1000).came == 1
+    assert forecast(runs, Predictor("m"), Moment(0), 1000).came.tolist() == [True, False, False]
     short = Watched("short", 0, 7, MEMORISED, 800.0, math.inf, STEPS, {"m": 0 * STEPS})
-    assert forecast([*runs, short], Predictor("m"), Moment(0), 1000).unknown == 1
+    told = forecast([*runs, short], Predictor("m"), Moment(0), 1000)
+    assert told.open.tolist() == [False, False, False, True]
+    assert share(told.whether).pairs == 2
+    assert share(told.when).pairs == 3 + 1  # it is known to come after the first alone
 
 
 def test_all_or_none_generalising_is_refused():
     for ends in ([500.0, 600.0], [math.inf, math.inf]):
         runs = [made(i, t, m=lambda s: s) for i, t in enumerate(ends)]
         with pytest.raises(LatebloomError, match="expected runs with the event and runs without it"):
-            forecast(runs, Predictor("m"), Moment(0), BUDGET)
+            auroc(forecast(runs, Predictor("m"), Moment(0), BUDGET))
         with pytest.raises(LatebloomError, match="a threshold cannot be chosen"):
             choose(runs, "m")
+
+
+def test_when_can_be_told_where_all_generalise_and_not_where_none_does():
+    runs = [made(i, t, m=lambda s, i=i: 0 * s - i) for i, t in enumerate([500.0, 600.0, 700.0])]
+    assert c(forecast(runs, Predictor("m"), Moment(0), BUDGET)) == 1.0
+    runs = [made(i, math.inf, m=lambda s: s) for i in range(3)]
+    assert share(forecast(runs, Predictor("m"), Moment(0), BUDGET).when).pairs == 0
 
 
 def test_an_unknown_measure_is_refused():

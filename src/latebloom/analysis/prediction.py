@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from latebloom.analysis.statistics.discrimination import Pairs, by_outcome, by_time
+from latebloom.analysis.statistics.discrimination import Bools, Pairs, by_outcome, by_time
 from latebloom.analysis.statistics.times import Floats, Times, times_of
 from latebloom.errors import LatebloomError
 
@@ -109,27 +110,41 @@ class Predictor:
         return float(away @ values / (away @ away))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forecast:
-    """What a predictor told at a moment.
+    """What a predictor told at a moment of the runs that had not generalised by then.
 
     Attributes:
-        runs: judged: at the moment they had not generalised, and the number was known.
-        came: of these, generalised within the budget.
+        number: what was read, shape (run); NaN where it was not logged by then.
+        came: whether they generalised within the budget, shape (run).
+        open: whether they ended before the budget without generalising: no AUROC reads them, but C does, shape (run).
+        left: steps from the moment to generalising, censored where training ended before, shape (run).
+        group: their settings, shape (run).
         gone: runs left out because they had generalised by then.
         early: runs left out because they had not memorised, or ended before the moment.
-        unknown: runs left out because the number was not logged, or they ended before the budget without generalising.
-        whether: pairs of a run that generalises within the budget and one that does not; their share is the AUROC.
-        when: pairs of which one is known to have fewer steps left to generalise; their share is Harrell's C.
     """
 
-    runs: int
-    came: int
+    number: Floats
+    came: Bools
+    open: Bools
+    left: Times
+    group: NDArray[np.int64]
     gone: int
     early: int
-    unknown: int
-    whether: Pairs
-    when: Pairs
+
+    @property
+    def whether(self) -> Pairs:
+        """Pairs of a run that generalises within the budget and one that does not; their share is the AUROC.
+
+        Raises:
+            LatebloomError: all or none do.
+        """
+        return by_outcome(np.where(self.open, np.nan, self.number), self.came, self.left.seed, self.group)
+
+    @property
+    def when(self) -> Pairs:
+        """Pairs of which one is known to have fewer steps left; their share is Harrell's C."""
+        return by_time(self.number, self.left, self.group)
 
 
 def forecast(runs: Sequence[Watched], predictor: Predictor, moment: Moment, budget: float) -> Forecast:
@@ -142,7 +157,7 @@ def forecast(runs: Sequence[Watched], predictor: Predictor, moment: Moment, budg
         budget: steps; generalising within them is the event of the AUROC. C reads all steps that were trained.
 
     Raises:
-        LatebloomError: of the runs judged, all or none generalise within the budget; or no run has the measure.
+        LatebloomError: no run has the measure.
     """
     if predictor.measure != "step" and not any(predictor.measure in run.measures for run in runs):
         names = sorted({name for run in runs for name in run.measures})
@@ -156,25 +171,17 @@ def score(runs: Sequence[Watched], read: Callable[[Watched, float], float], mome
     started = [run for run in runs if math.isfinite(steps[run.name])]
     started = [run for run in started if not run.censored or steps[run.name] <= run.before]
     risk = [run for run in started if steps[run.name] < run.generalised]
-    known = [run for run in risk if not (run.censored and run.before < budget)]
-    read_off = [(run, read(run, steps[run.name])) for run in known]
-    judged = [run for run, number in read_off if not math.isnan(number)]
-    numbers = np.array([number for _, number in read_off if not math.isnan(number)], dtype=np.float64)
-    at = np.array([steps[run.name] for run in judged], dtype=np.float64)
-    came = np.array([run.generalised <= budget for run in judged], dtype=bool)
-    seed, group = (np.array([getattr(run, name) for run in judged], dtype=np.int64) for name in ("seed", "group"))
-    whether = by_outcome(numbers, came, seed, group)
-    low, high = (np.array([getattr(run, end) for run in judged], dtype=np.float64) for end in ("before", "generalised"))
-    # the last evaluation before generalising may precede the moment: time left has no negative end
-    when = by_time(numbers, Times(np.maximum(low - at, 0.0), high - at, seed), group)
+    ends = [(steps[run.name], run.before, run.generalised) for run in risk]
+    at, low, high = np.array(ends, dtype=np.float64).reshape(-1, 3).T
     return Forecast(
-        runs=len(judged),
-        came=int(came.sum()),
+        number=np.array([read(run, steps[run.name]) for run in risk], dtype=np.float64),
+        came=high <= budget,
+        open=np.isinf(high) & (low < budget),
+        # the last evaluation before generalising may precede the moment: time left has no negative end
+        left=Times(np.maximum(low - at, 0.0), high - at, np.array([run.seed for run in risk], dtype=np.int64)),
+        group=np.array([run.group for run in risk], dtype=np.int64),
         gone=len(started) - len(risk),
         early=len(runs) - len(started),
-        unknown=len(risk) - len(judged),
-        whether=whether,
-        when=when,
     )
 
 
