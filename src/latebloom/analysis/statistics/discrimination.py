@@ -138,7 +138,7 @@ def permuted(pairs: Pairs, draws: int = DRAWS) -> float:
     table = np.full((len(seeds), len(groups)), np.nan)
     table[place, of] = pairs.score
     random = np.random.default_rng(0)
-    order = np.array([random.permutation(len(seeds)) for _ in range(draws)])
+    order = random.permuted(np.tile(np.arange(len(seeds)), (draws, 1)), axis=1)
     dealt = table[order[:, place], of]
     i, j = np.nonzero(pairs.first)
     right = _right(dealt[:, i], dealt[:, j])
