@@ -141,9 +141,11 @@ def permuted(pairs: Pairs, draws: int = DRAWS) -> float:
     order = random.permuted(np.tile(np.arange(len(seeds)), (draws, 1)), axis=1)
     dealt = table[order[:, place], of]
     i, j = np.nonzero(pairs.first)
-    right = _right(dealt[:, i], dealt[:, j])
-    known = (~np.isnan(right)).sum(axis=1)
-    off = np.abs(np.nansum(right, axis=1) / np.maximum(known, 1) - 0.5)
+    first, second = dealt[:, i], dealt[:, j]
+    # a pair of which one number is not known is neither larger nor equal nor smaller
+    larger, equal = (first > second).sum(axis=1), (first == second).sum(axis=1)
+    known = larger + equal + (first < second).sum(axis=1)
+    off = np.abs((larger + 0.5 * equal) / np.maximum(known, 1) - 0.5)
     seen = abs(np.nanmean(_right(pairs.score[i], pairs.score[j])) - 0.5)
     # a deal that leaves no pair says nothing, and must not count as evidence
     extreme = int(((off >= seen - 1e-12) | (known == 0)).sum())
