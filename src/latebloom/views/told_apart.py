@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latebloom.store import RunRow
 
-SAME = ("seeds", "sources", "fork.parent", "fork.source", "log", "checkpoints", "stop")
+SAME = ("seeds", "sources", "fork.parent", "fork.step", "fork.source", "log", "checkpoints", "stop")
 """Parts of a spec that are told elsewhere, or that do not change what is trained."""
 
 MOST = 4
