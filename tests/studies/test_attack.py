@@ -140,8 +140,9 @@ def small(tmp_path, made) -> Sweep:
     return made(tmp_path / "small.toml", tmp_path / "runs")
 
 
-def test_killed_five_times_and_a_worker_twice(small):
-    attack(small, [1, 2, 1, 2, 1])
+@pytest.mark.parametrize("kills", [[2, 3], pytest.param([1, 2, 1, 2, 1], marks=pytest.mark.slow)])
+def test_killed_some_times_and_a_worker_twice(small, kills):
+    attack(small, kills)
 
 
 def attack(sweep: Sweep, kills: list[int]) -> None:
