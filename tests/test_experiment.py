@@ -87,8 +87,13 @@ def test_a_finished_run_is_returned_as_it_is(tmp_path):
     assert rows == []
 
 
-@pytest.mark.parametrize("batch", ["full", "5"])
-@pytest.mark.parametrize("step", [1, 10, 17, 57])
+TWINS = [("full", 1), ("5", 10), ("full", 17), ("5", 57)]
+MORE_TWINS = [("5", 1), ("full", 10), ("5", 17), ("full", 57)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "step"), [*TWINS, *(pytest.param(*twin, marks=pytest.mark.slow) for twin in MORE_TWINS)]
+)
 def test_an_interrupted_run_ends_as_its_twin(tmp_path, batch, step):
     spec = small(batch=batch)
     asked = [False]
@@ -123,7 +128,7 @@ def test_events_from_before_an_interruption_are_kept(tmp_path):
     assert_twins(resumed.folder, run_experiment(spec, tmp_path / "b", "group").folder)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+@pytest.mark.parametrize("damage", ["cut", "flip", pytest.param("remove", marks=pytest.mark.slow)])
 def test_a_damaged_log_is_noticed_and_computed_again(tmp_path, damage):
     spec, asked, told = small(), [False], []
 

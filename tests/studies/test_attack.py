@@ -180,6 +180,7 @@ def test_ctrl_c_stores_what_is_under_way(small):
     small.check()
 
 
+@pytest.mark.slow
 def test_two_commands_share_the_work(small):
     first, second = small.start(), small.start()
     told = []
