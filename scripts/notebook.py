@@ -54,6 +54,8 @@ def executed(notebook: dict[str, Any]) -> dict[str, Any]:
             cells = [_run(cell, place, shell) for place, cell in enumerate(notebook["cells"])]
     finally:
         shell.reset()
+        # the shell had put a module of its own in the place of the program
+        shell.restore_sys_module_state()
         InteractiveShell.clear_instance()
     return notebook | {"cells": cells}
 

@@ -40,6 +40,8 @@ def cell() -> Iterator[Cell]:
     shell.run_cell(f"import latebloom\nrun = latebloom.open({str(example.folder)!r})").raise_error()
     yield run
     shell.reset()
+    # the shell had put a module of its own in the place of the tests' `__main__`, which processes begun later need
+    shell.restore_sys_module_state()
     interactiveshell.InteractiveShell.clear_instance()
 
 
