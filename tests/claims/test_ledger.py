@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from latebloom.claims.claim import Judged
+from latebloom.claims.judging import STORED as STORED_KEYS
 from latebloom.claims.judging import has_results, judge, read_judgement, stored_results
 from latebloom.claims.ledger import CLAIMS, claim_of
 from latebloom.claims.studies import plan_of_study
@@ -168,7 +169,10 @@ def test_the_ledger_is_shown(command):
     assert "verdict: " in out
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"verdict": "supported"}'])
+WITHOUT_RULE = json.dumps(dict.fromkeys(STORED_KEYS, 5))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"verdict": "supported"}', WITHOUT_RULE])
 def test_a_damaged_judgement_is_told(tmp_path, command, text):
     (tmp_path / "claims/B6").mkdir(parents=True)
     (tmp_path / "claims/B6/judgement.json").write_text(text)

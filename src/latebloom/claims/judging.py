@@ -104,8 +104,10 @@ def read_judgement(claim: Claim, folder: Path) -> dict[str, Any] | None:
     place = folder / claim.id / "judgement.json"
     try:
         told = json.loads(place.read_text("utf-8"))
-        if not isinstance(told, dict) or not told.keys() >= STORED or set(told["rule"]) != {"first", "now"}:
+        if not isinstance(told, dict) or not told.keys() >= STORED:
             raise ValueError(f"expected {', '.join(sorted(STORED))}")
+        if not isinstance(told["rule"], dict) or told["rule"].keys() != {"first", "now"}:
+            raise ValueError("expected the digests first and now of its rule")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
